@@ -1,0 +1,257 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/metastore"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/archive"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
+)
+
+// Source is where entries come from: a metastore.Log, or a coordinator that streams one.
+type Source interface {
+	Position(ctx context.Context) (metastore.Position, error)
+	Follow(ctx context.Context, from base.Seq, fn func(metastore.RawEntry) error) error
+}
+
+// Config of a Replica.
+type Config struct {
+	Source  Source
+	Objects archive.Objects // the bucket: snapshots, archive, blobs
+	// Serving leaves groups, producers and sessions out: an agent's view.
+	Serving bool
+	// Applied, if set, is called after each entry, on the applying goroutine.
+	Applied func(raw metastore.RawEntry, e *metalogpb.Entry, c state.Changes)
+	// Reset, if set, is called after a load, with the new state.
+	Reset  func(*state.State)
+	Logger *slog.Logger
+}
+
+// Replica is a state that follows a log.
+type Replica struct {
+	cfg Config
+
+	mu      sync.Mutex
+	st      *state.State
+	applied base.Seq
+	changed chan struct{} // closed and replaced at each apply
+	loaded  bool
+}
+
+// New returns a replica that has loaded nothing yet.
+func New(cfg Config) *Replica {
+	r := &Replica{cfg: cfg, changed: make(chan struct{})}
+	r.st = r.fresh()
+	return r
+}
+
+func (r *Replica) fresh() *state.State {
+	if r.cfg.Serving {
+		return state.NewServing()
+	}
+	return state.New()
+}
+
+// State returns the present state for what readers may look at. A reload replaces it.
+func (r *Replica) State() *state.State {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.st
+}
+
+// Applied returns the seq of the last entry applied.
+func (r *Replica) Applied() base.Seq {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.applied
+}
+
+// Loaded tells whether a first load has finished.
+func (r *Replica) Loaded() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.loaded
+}
+
+// With calls fn with the state while no entry is being applied.
+func (r *Replica) With(fn func(*state.State)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	fn(r.st)
+}
+
+// WaitFor waits until the entry seq is applied, or ctx ends (base.ErrUnavailable).
+func (r *Replica) WaitFor(ctx context.Context, seq base.Seq) error {
+	for {
+		r.mu.Lock()
+		done, changed := r.loaded && r.applied >= seq, r.changed
+		r.mu.Unlock()
+		if done {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for seq %d of the metalog: %w: %w", seq, base.ErrUnavailable, context.Cause(ctx))
+		}
+	}
+}
+
+// Run loads and follows until ctx ends. It retries what may pass by itself and fails only on a log that this build
+// cannot understand (base.ErrVersion) or on corruption.
+func (r *Replica) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		err := r.loadAndFollow(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, base.ErrVersion), errors.Is(err, base.ErrCorrupt) && !errors.Is(err, metastore.ErrChain):
+			return fmt.Errorf("metalog replica halts: %w", err)
+		}
+		r.cfg.Logger.Warn("metalog replica starts over", "error", err, "applied", r.Applied())
+		select {
+		case <-ctx.Done():
+		case <-time.After(retryAfter):
+		}
+	}
+	return nil
+}
+
+const retryAfter = 200 * time.Millisecond
+
+func (r *Replica) loadAndFollow(ctx context.Context) error {
+	if err := r.load(ctx); err != nil {
+		return err
+	}
+	for {
+		err := r.cfg.Source.Follow(ctx, r.Applied()+1, func(raw metastore.RawEntry) error { return r.apply(ctx, raw) })
+		if ctx.Err() != nil || !errors.Is(err, base.ErrUnavailable) {
+			return err
+		}
+		r.cfg.Logger.Debug("metalog stream broke off", "error", err, "applied", r.Applied())
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(retryAfter):
+		}
+	}
+}
+
+// load brings the state up to the archive's end: the newest snapshot if it is ahead of what the replica has, then
+// archived entries.
+func (r *Replica) load(ctx context.Context) error {
+	pos, err := r.cfg.Source.Position(ctx)
+	if err != nil {
+		return fmt.Errorf("load the metalog: %w", err)
+	}
+	st := r.fresh()
+	if pos.Snapshot != nil {
+		payload, err := archive.GetSnapshot(ctx, r.cfg.Objects, pos.Snapshot)
+		if err != nil {
+			return fmt.Errorf("load snapshot at seq %d: %w", pos.Snapshot.Seq, err)
+		}
+		if r.cfg.Serving {
+			st, err = state.RestoreServing(payload)
+		} else {
+			st, err = state.Restore(payload)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	st.SetIncarnation(pos.Incarnation)
+	if err := r.replayArchive(ctx, st, pos); err != nil {
+		return err
+	}
+	if st.Head().Seq > pos.Head.Seq {
+		return fmt.Errorf("the bucket's archive reaches seq %d but etcd only %d: etcd was set back to a backup; restore it from the bucket: %w",
+			st.Head().Seq, pos.Head.Seq, base.ErrCorrupt)
+	}
+	r.mu.Lock()
+	r.st, r.applied, r.loaded = st, st.Head().Seq, true
+	r.signal()
+	r.mu.Unlock()
+	if r.cfg.Reset != nil {
+		r.cfg.Reset(st)
+	}
+	return nil
+}
+
+func (r *Replica) replayArchive(ctx context.Context, st *state.State, pos metastore.Position) error {
+	if pos.Archive == nil {
+		return nil
+	}
+	reader := archive.NewReader(r.cfg.Objects)
+	for st.Head().Seq < base.Seq(pos.Archive.Seq) {
+		entries, err := reader.Read(ctx, pos.Incarnation, st.Head().Seq+1, archiveReadBytes)
+		if err != nil {
+			return fmt.Errorf("read the archive from seq %d: %w", st.Head().Seq+1, err)
+		}
+		if len(entries) == 0 {
+			return fmt.Errorf("the archive ends at seq %d, its pointer says %d: %w", st.Head().Seq, pos.Archive.Seq, base.ErrCorrupt)
+		}
+		for _, raw := range entries {
+			in, err := Prepare(ctx, r.cfg.Objects, raw)
+			if err != nil {
+				return err
+			}
+			if _, err := st.Apply(in); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+const archiveReadBytes = 16 << 20
+
+func (r *Replica) apply(ctx context.Context, raw metastore.RawEntry) error {
+	in, err := Prepare(ctx, r.cfg.Objects, raw)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	c, err := r.st.Apply(in)
+	if err == nil {
+		r.applied = raw.Seq
+		r.signal()
+	}
+	r.mu.Unlock()
+	if err == nil && r.cfg.Applied != nil {
+		r.cfg.Applied(raw, in.Entry, c)
+	}
+	return err
+}
+
+// signal wakes the waiters. Called with mu held.
+func (r *Replica) signal() {
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+// Prepare decodes an entry and loads the blobs that it names.
+func Prepare(ctx context.Context, objects archive.Objects, raw metastore.RawEntry) (state.Input, error) {
+	in, err := state.Decode(raw)
+	if err != nil || len(in.Entry.Blobs) == 0 {
+		return in, err
+	}
+	in.Blobs = make(map[metastore.Hash][]byte, len(in.Entry.Blobs))
+	for _, h := range in.Entry.Blobs {
+		if len(h) != len(metastore.Hash{}) {
+			return in, fmt.Errorf("entry %d names a blob by %d bytes: %w", raw.Seq, len(h), base.ErrCorrupt)
+		}
+		payload, err := archive.GetBlob(ctx, objects, metastore.Hash(h))
+		if err != nil {
+			return in, fmt.Errorf("load a blob of entry %d: %w", raw.Seq, err)
+		}
+		in.Blobs[metastore.Hash(h)] = payload
+	}
+	return in, nil
+}

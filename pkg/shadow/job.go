@@ -1,0 +1,29 @@
+package shadow
+
+import (
+	"github.com/gnomon-stream/gnomon/internal/base"
+)
+
+// SpanJob is one run of batches that a copy must bring, with what proves it.
+type SpanJob struct {
+	Topic      base.TopicID
+	Partition  int32
+	Base, Last base.Offset
+	Extent     int32 // index in the source object's footer
+	FirstBatch int32
+	Batches    int32
+	Position   int64 // in the source's object
+	Length     int64
+	// Before and After are the partition's chain heads around the run, as the source's events name them.
+	Before, After base.Chain
+}
+
+// CopyJob asks for the wanted runs of one object of the source.
+type CopyJob struct {
+	Seq    base.Seq // of the source's entry
+	Object base.ObjectID
+	Size   int64 // bytes
+	// Whole says that every run of the object is wanted: it is copied as it is.
+	Whole bool
+	Spans []SpanJob
+}

@@ -1,0 +1,39 @@
+package shadow
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics of all links of a process.
+type Metrics struct {
+	objects prometheus.Counter
+	bytes   prometheus.Counter
+	seconds prometheus.Histogram
+}
+
+// NewMetrics registers the metrics with reg; a nil reg leaves them unregistered.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		objects: prometheus.NewCounter(prometheus.CounterOpts{Name: "gnomon_shadow_copied_objects_total", Help: "Objects copied from sources."}),
+		bytes:   prometheus.NewCounter(prometheus.CounterOpts{Name: "gnomon_shadow_copied_bytes_total", Help: "Bytes of objects copied from sources."}),
+		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "gnomon_shadow_copy_seconds", Help: "Time to copy one object: read, prove, write.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 14),
+		}),
+	}
+	if reg != nil {
+		reg.MustRegister(m.objects, m.bytes, m.seconds)
+	}
+	return m
+}
+
+func (m *Metrics) copied(bytes int64, took time.Duration) {
+	if m == nil {
+		return
+	}
+	m.objects.Inc()
+	m.bytes.Add(float64(bytes))
+	m.seconds.Observe(took.Seconds())
+}

@@ -1,0 +1,291 @@
+package shadow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/metastore"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	retryMin = 100 * time.Millisecond
+	retryMax = 3 * time.Second
+	// unreachableAfter is how long the source may be silent (it ticks each second) before the link is UNREACHABLE.
+	unreachableAfter = 3 * time.Second
+)
+
+// Runner keeps one link in step, on the coordinator leader.
+type Runner struct {
+	cfg Config
+
+	mu   sync.Mutex
+	seen seen
+	// gate holds the applier back while verify or failover looks: see hold.
+	gate gate
+	// drain, when set, replaces the source's stream by its frozen log.
+	drain FrozenLog
+	// restart ends the present stream so that run starts over from the image's position.
+	restart context.CancelCauseFunc
+}
+
+// seen is what the link knows of its source besides the image.
+type seen struct {
+	headSeq    base.Seq
+	headTime   int64 // event time of the newest entry seen, Unix milliseconds
+	contact    time.Time
+	problem    string // why the source cannot be reached; empty when it can
+	oldestTime int64  // event time of the oldest entry seen and not applied, 0 when none
+	queuedEnds map[base.TopicPartition]base.Offset
+	queued     int64 // bytes
+}
+
+// NewRunner returns a runner that does nothing until Run.
+func NewRunner(cfg Config) *Runner {
+	if cfg.CopiesMax == 0 {
+		cfg.CopiesMax = 64
+	}
+	if cfg.CopyBytesMax == 0 {
+		cfg.CopyBytesMax = 128 << 20
+	}
+	r := &Runner{cfg: cfg}
+	r.gate.open()
+	return r
+}
+
+// Run tails the source until ctx ends, the link is deleted or has failed over, or this process no longer leads.
+func (r *Runner) Run(ctx context.Context) error {
+	wait := retryMin
+	for ctx.Err() == nil {
+		started := r.cfg.Now()
+		err := r.once(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, errLinkOver):
+			return nil
+		case errors.Is(err, errRestart):
+			wait = retryMin
+			continue
+		case errors.Is(err, metastore.ErrChain), errors.Is(err, base.ErrVersion), errors.Is(err, base.ErrCorrupt):
+			r.fault(ctx, err)
+		}
+		r.problem(err)
+		r.cfg.Logger.Warn("shadow link starts over", "link", r.cfg.Link, "error", err)
+		if r.cfg.Now().Sub(started) > retryMax {
+			wait = retryMin
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, retryMax)
+	}
+	return nil
+}
+
+var (
+	errLinkOver = errors.New("the link is deleted or has failed over")
+	errRestart  = errors.New("the link starts over")
+	errPaused   = errors.New("the link is paused")
+)
+
+func (r *Runner) problem(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seen.problem = err.Error()
+}
+
+// fault enters a fault of the whole link into the log: the source is not what it was.
+func (r *Runner) fault(ctx context.Context, cause error) {
+	reason := cause.Error()
+	err := r.cfg.Metalog.Do(ctx, func(tx Tx) error {
+		l := tx.State().Link(r.cfg.Link)
+		if l == nil || l.Info().Fault == reason {
+			return nil
+		}
+		return tx.Emit(&metalogpb.Event{Kind: &metalogpb.Event_LinkFaulted{LinkFaulted: &metalogpb.LinkFaulted{Link: r.cfg.Link, Reason: reason}}})
+	})
+	if err != nil {
+		r.cfg.Logger.Warn("enter a link's fault", "link", r.cfg.Link, "error", err)
+	}
+}
+
+// once runs one stream from the image's position to its first error.
+func (r *Runner) once(parent context.Context) error {
+	ctx, cancel := context.WithCancelCause(parent)
+	defer cancel(nil)
+	r.mu.Lock()
+	r.restart = cancel
+	drain := r.drain
+	r.mu.Unlock()
+
+	if err := r.cfg.Metalog.Refresh(ctx); err != nil {
+		return err
+	}
+	session, err := r.cfg.Metalog.OpenLinkSession(ctx, r.cfg.Link)
+	if err != nil {
+		return fmt.Errorf("open a writer session: %w", err)
+	}
+	if err := r.cfg.Metalog.Refresh(ctx); err != nil {
+		return err
+	}
+	var m *Machine
+	var info *state.LinkInfo
+	r.cfg.Metalog.With(func(st *state.State) {
+		if l := st.Link(r.cfg.Link); l != nil && l.Active() {
+			m, info = NewMachine(l, session), l.Info()
+		}
+	})
+	switch {
+	case m == nil:
+		return errLinkOver
+	case info.Paused && drain == nil:
+		return r.waitUnpaused(ctx)
+	}
+	bucket, err := r.cfg.Remote.Bucket(ctx, info.Config)
+	if err != nil {
+		return fmt.Errorf("open the source's bucket: %w", err)
+	}
+	defer func() { _ = bucket.Close() }()
+	t := &tailing{r: r, m: m, info: info, session: session, source: bucket, drain: drain}
+	err = t.run(ctx)
+	if cause := context.Cause(ctx); parent.Err() == nil && cause != nil && errors.Is(cause, errRestart) {
+		return cause
+	}
+	return err
+}
+
+func (r *Runner) waitUnpaused(ctx context.Context) error {
+	r.problem(errPaused)
+	select {
+	case <-ctx.Done():
+		if errors.Is(context.Cause(ctx), errRestart) {
+			return errRestart
+		}
+		return ctx.Err()
+	case <-time.After(retryMax):
+		return errRestart
+	}
+}
+
+// Restart makes the runner start over: the link's settings changed.
+func (r *Runner) Restart() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.restart != nil {
+		r.restart(errRestart)
+	}
+}
+
+// tailing is one stream.
+type tailing struct {
+	r       *Runner
+	m       *Machine // guarded by r.mu
+	info    *state.LinkInfo
+	session base.SessionID
+	source  objstore.Store
+	drain   FrozenLog
+
+	numbers numbers
+	copied  chan copyDone
+	entries chan offered
+}
+
+type offered struct {
+	raw  metastore.RawEntry
+	head base.Seq
+}
+
+type copyDone struct {
+	job       CopyJob
+	number    base.ObjectNumber
+	placement *metalogpb.Placement
+	err       error
+}
+
+// entriesQueued bounds the entries read ahead of the copies.
+const entriesQueued = 256
+
+func (t *tailing) run(ctx context.Context) error {
+	t.copied = make(chan copyDone, t.r.cfg.CopiesMax)
+	t.entries = make(chan offered, entriesQueued)
+	g, ctx := errgroup.WithContext(ctx)
+	jobs := make(chan CopyJob, entriesQueued)
+	g.Go(func() error { return t.stream(ctx) })
+	g.Go(func() error { return t.copyAll(ctx, jobs) })
+	g.Go(func() error { return t.apply(ctx, jobs) })
+	return g.Wait()
+}
+
+// stream brings entries: from the source's coordinators, or, in a failover, from its frozen log.
+func (t *tailing) stream(ctx context.Context) error {
+	send := func(raw metastore.RawEntry, head base.Seq) error {
+		select {
+		case t.entries <- offered{raw, head}:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if t.drain != nil {
+		return t.streamFrozen(ctx, send)
+	}
+	src, err := t.r.cfg.Remote.Source(t.info.Config)
+	if err != nil {
+		return err
+	}
+	d, err := src.Describe(ctx)
+	if err != nil {
+		return fmt.Errorf("reach the source: %w", err)
+	}
+	if base.ClusterID(d.ClusterId) != t.info.SourceCluster {
+		return fmt.Errorf("the source's addresses lead to cluster %x, the link was made for %s: %w", d.ClusterId, t.info.SourceCluster, base.ErrCorrupt)
+	}
+	t.r.mu.Lock()
+	t.r.seen.problem, t.r.seen.contact = "", t.r.cfg.Now()
+	t.r.seen.headSeq = max(t.r.seen.headSeq, base.Seq(d.HeadSeq))
+	from := t.m.Next()
+	t.r.mu.Unlock()
+	if base.Seq(d.HeadSeq)+1 < from {
+		return fmt.Errorf("the source's log ends at seq %d, the image is at %d: it was set back: %w", d.HeadSeq, from-1, metastore.ErrChain)
+	}
+	return src.Follow(ctx, from, d.Incarnation, send)
+}
+
+func (t *tailing) streamFrozen(ctx context.Context, send func(metastore.RawEntry, base.Seq) error) error {
+	pos, err := t.drain.Position(ctx)
+	if err != nil {
+		return fmt.Errorf("read the source's fenced log: %w", err)
+	}
+	t.r.mu.Lock()
+	from := t.m.Next()
+	t.r.seen.headSeq, t.r.seen.problem = pos.Head.Seq, ""
+	t.r.mu.Unlock()
+	for from <= pos.Head.Seq {
+		entries, err := t.drain.Read(ctx, from, drainReadBytes)
+		if errors.Is(err, metastore.ErrTrimmed) {
+			entries, err = t.readArchive(ctx, pos.Incarnation, from)
+		}
+		if err != nil {
+			return fmt.Errorf("read the source's fenced log from seq %d: %w", from, err)
+		}
+		for _, raw := range entries {
+			if err := send(raw, pos.Head.Seq); err != nil {
+				return err
+			}
+			from = raw.Seq + 1
+		}
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+const drainReadBytes = 4 << 20

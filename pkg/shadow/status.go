@@ -1,0 +1,138 @@
+package shadow
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/adminpb"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
+)
+
+// States of a link.
+const (
+	Active      = "ACTIVE"
+	Paused      = "PAUSED"
+	Unreachable = "UNREACHABLE"
+	Faulted     = "FAULTED"
+	FailedOver  = "FAILED_OVER"
+)
+
+// States of a topic, besides those of a link.
+const Backfilling = "BACKFILLING"
+
+// Status tells how far the link is. What comes from the source carries the time at which it was true, and is unset when
+// it was never seen.
+func (r *Runner) Status() *adminpb.StatusResponse {
+	r.mu.Lock()
+	seen := r.seen
+	r.mu.Unlock()
+	now := r.cfg.Now()
+	var out *adminpb.StatusResponse
+	r.cfg.Metalog.With(func(st *state.State) {
+		if l := st.Link(r.cfg.Link); l != nil {
+			out = statusOf(st, l, seen, now)
+		}
+	})
+	return out
+}
+
+func statusOf(st *state.State, l *state.Link, seen seen, now time.Time) *adminpb.StatusResponse {
+	info := l.Info()
+	out := &adminpb.StatusResponse{Link: l.Name(), State: linkState(info, seen, now), Role: "shadow", AppliedSeq: uint64(info.Position.Seq)}
+	switch out.State {
+	case Faulted:
+		out.Reason = info.Fault
+	case Unreachable:
+		out.Reason = cmp.Or(seen.problem, "the source has not been heard of")
+	case FailedOver:
+		out.Role = "primary"
+		out.Failover = ReportOf(st, l)
+	}
+	if !seen.contact.IsZero() {
+		asOf, head := seen.contact.UnixMilli(), max(uint64(seen.headSeq), out.AppliedSeq)
+		lag, bytes, seconds := head-out.AppliedSeq, seen.queued, lagSeconds(info, seen, out.State, now)
+		out.AsOfMs, out.SourceSeq, out.LagEvents, out.LagBytes, out.LagSeconds = &asOf, &head, &lag, &bytes, &seconds
+	}
+	topics := l.Image().Topics()
+	if info.Flip != nil {
+		topics = flippedTopics(st, info)
+	}
+	for _, t := range topics {
+		if t.Info().Visible {
+			out.Topics = append(out.Topics, topicStatus(t, out, seen))
+		}
+	}
+	return out
+}
+
+func flippedTopics(st *state.State, info *state.LinkInfo) []*state.Topic {
+	var out []*state.Topic
+	for _, b := range info.Boundary {
+		if t := st.Topic(b.Partition.Topic); t != nil && !slices.Contains(out, t) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+func linkState(info *state.LinkInfo, seen seen, now time.Time) string {
+	switch {
+	case info.Flip != nil:
+		return FailedOver
+	case info.Fault != "":
+		return Faulted
+	case info.Paused:
+		return Paused
+	case seen.problem != "", now.Sub(seen.contact) > unreachableAfter:
+		return Unreachable
+	}
+	return Active
+}
+
+// lagSeconds is how old the oldest event of the source is that is not applied. While the source is silent (it ticks each
+// second when it lives) the age of the last event applied is what may be lost.
+func lagSeconds(info *state.LinkInfo, seen seen, linkState string, now time.Time) float64 {
+	at := seen.oldestTime
+	if at == 0 {
+		if linkState == Active || linkState == FailedOver {
+			return 0
+		}
+		at = info.PositionTime
+	}
+	return max(0, float64(now.UnixMilli()-at)/1000)
+}
+
+func topicStatus(t *state.Topic, out *adminpb.StatusResponse, seen seen) *adminpb.TopicStatus {
+	info := t.Info()
+	ts := &adminpb.TopicStatus{Name: info.Name, State: out.State, Reason: info.Fault}
+	for i := range t.Partitions() {
+		p := t.Partition(i)
+		ps := &adminpb.PartitionStatus{Partition: i, EndOffset: int64(p.End)}
+		for _, sp := range p.Spans {
+			if sp.Residency == state.Local {
+				out.ResidentBytes += sp.Length
+			} else {
+				ps.RemoteBytes += sp.Length
+			}
+		}
+		out.RemoteBytes += ps.RemoteBytes
+		if out.AsOfMs != nil {
+			end := max(int64(p.End), int64(seen.queuedEnds[base.TopicPartition{Topic: info.ID, Partition: i}]))
+			lag, seconds := end-int64(p.End), 0.0
+			if lag > 0 {
+				seconds = *out.LagSeconds
+			}
+			ps.SourceEndOffset, ps.LagOffsets, ps.LagSeconds, ps.AsOfMs = &end, &lag, &seconds, out.AsOfMs
+		}
+		if ps.RemoteBytes > 0 && ts.State == Active {
+			ts.State = Backfilling
+		}
+		ts.Partitions = append(ts.Partitions, ps)
+	}
+	if info.Fault != "" {
+		ts.State = Faulted
+	}
+	return ts
+}

@@ -1,0 +1,274 @@
+package shadow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/metastore"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/archive"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+)
+
+func (t *tailing) readArchive(ctx context.Context, incarnation string, from base.Seq) ([]metastore.RawEntry, error) {
+	return archive.NewReader(objstore.AsObjects(t.source)).Read(ctx, incarnation, from, drainReadBytes)
+}
+
+// numbers hands out the numbers of the copier's session and knows the floor: every number at or below it is placed or
+// given up. Copies finish in any order, so the floor is one below the lowest number still out.
+type numbers struct {
+	mu   sync.Mutex
+	last uint64
+	out  map[uint64]bool
+}
+
+func (n *numbers) take() base.ObjectNumber {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.last++
+	if n.out == nil {
+		n.out = map[uint64]bool{}
+	}
+	n.out[n.last] = true
+	return base.ObjectNumber(n.last)
+}
+
+func (n *numbers) settle(number uint64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.out, number)
+}
+
+func (n *numbers) floor() uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	floor := n.last
+	for x := range n.out {
+		floor = min(floor, x-1)
+	}
+	return floor
+}
+
+// copyAll runs the copies, a bounded number and a bounded number of bytes at a time.
+func (t *tailing) copyAll(ctx context.Context, jobs <-chan CopyJob) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(t.r.cfg.CopiesMax)
+	budget := semaphore.NewWeighted(t.r.cfg.CopyBytesMax)
+	for {
+		select {
+		case <-ctx.Done():
+			return g.Wait()
+		case job := <-jobs:
+			weight := min(2*job.Size, t.r.cfg.CopyBytesMax)
+			if err := budget.Acquire(ctx, weight); err != nil {
+				return g.Wait()
+			}
+			number := t.numbers.take()
+			g.Go(func() error {
+				defer budget.Release(weight)
+				return t.copyOne(ctx, job, number)
+			})
+		}
+	}
+}
+
+// copyOne copies until it has an answer: what may pass by itself is tried again, under a new number each time, since it
+// is unknown what a failed attempt left under the old one.
+func (t *tailing) copyOne(ctx context.Context, job CopyJob, number base.ObjectNumber) error {
+	wait := retryMin
+	for {
+		start := t.r.cfg.Now()
+		placement, err := t.r.cfg.Copier.Copy(ctx, t.source, job, base.ObjectID{Session: t.session, Number: number})
+		if err == nil {
+			t.r.cfg.Metrics.copied(placement.Size, t.r.cfg.Now().Sub(start))
+		}
+		if err == nil || errors.Is(err, base.ErrCorrupt) || errors.Is(err, base.ErrNotFound) || errors.Is(err, base.ErrVersion) {
+			select {
+			case t.copied <- copyDone{job: job, number: number, placement: placement, err: err}:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		t.r.problem(fmt.Errorf("copy object %s: %w", job.Object, err))
+		t.r.cfg.Logger.Debug("copy of an object failed", "link", t.r.cfg.Link, "object", job.Object.String(), "error", err)
+		t.numbers.settle(uint64(number))
+		number = t.numbers.take()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, retryMax)
+	}
+}
+
+// apply is the loop that owns the machine: entries in, copies in, events out.
+func (t *tailing) apply(ctx context.Context, jobs chan<- CopyJob) error {
+	appended := make(chan error, 1)
+	appending := false
+	defer func() {
+		if appending {
+			<-appended
+			t.r.gate.leave()
+		}
+	}()
+	var todo []CopyJob // offered to the copiers, oldest first
+	for {
+		changed := t.r.gate.changed() // before ready, so that an opening in between is not missed
+		if !appending {
+			if events := t.ready(); len(events) > 0 {
+				appending = true
+				go func() { appended <- t.append(ctx, events) }()
+			}
+		}
+		entries, out, next := t.entries, chan<- CopyJob(nil), CopyJob{}
+		if len(todo) > 0 {
+			entries, out, next = nil, jobs, todo[0]
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case e := <-entries:
+			more, err := t.offer(e)
+			if err != nil {
+				return err
+			}
+			todo = more
+		case out <- next:
+			todo = todo[1:]
+		case c := <-t.copied:
+			if err := t.settle(ctx, c); err != nil {
+				return err
+			}
+		case err := <-appended:
+			appending = false
+			t.r.gate.leave()
+			if err != nil {
+				return err
+			}
+			t.note()
+		case <-changed:
+		}
+	}
+}
+
+func (t *tailing) offer(e offered) ([]CopyJob, error) {
+	t.r.mu.Lock()
+	defer t.r.mu.Unlock()
+	jobs, err := t.m.Offer(e.raw)
+	if err != nil {
+		return nil, err
+	}
+	s := &t.r.seen
+	s.contact = t.r.cfg.Now()
+	s.headSeq = max(s.headSeq, e.head, e.raw.Seq)
+	_, at := t.m.Head()
+	s.headTime = max(s.headTime, at)
+	t.noteLocked()
+	return jobs, nil
+}
+
+// ready takes what may be appended now, as far as the gate allows.
+func (t *tailing) ready() []*metalogpb.Event {
+	limit, ok := t.r.gate.enter()
+	if !ok {
+		return nil
+	}
+	t.r.mu.Lock()
+	events := t.m.Ready(limit, t.numbers.floor())
+	t.r.mu.Unlock()
+	if len(events) == 0 {
+		t.r.gate.leave()
+	}
+	return events
+}
+
+// append moves the image on. The events name the image's next entries: if the link has moved otherwise (another runner,
+// a failover), the first of them no longer fits, and nothing is emitted.
+func (t *tailing) append(ctx context.Context, events []*metalogpb.Event) error {
+	return t.r.cfg.Metalog.Do(ctx, func(tx Tx) error {
+		l := tx.State().Link(t.r.cfg.Link)
+		if l == nil || !l.Active() {
+			return errLinkOver
+		}
+		if x := tx.State().Session(t.session); x == nil || x.Fenced {
+			return fmt.Errorf("the link's writer session is over: %w", base.ErrFenced)
+		}
+		for _, ev := range events {
+			if err := tx.Emit(ev); err != nil {
+				return fmt.Errorf("move the image on: %w", err)
+			}
+		}
+		return nil
+	})
+}
+
+func (t *tailing) settle(ctx context.Context, c copyDone) error {
+	t.numbers.settle(uint64(c.number))
+	if c.err == nil {
+		t.r.mu.Lock()
+		t.m.Copied(c.job.Object, c.placement)
+		t.r.mu.Unlock()
+		return nil
+	}
+	t.r.cfg.Logger.Error("object of the source cannot be copied: its topics are FAULTED on this link",
+		"link", t.r.cfg.Link, "object", c.job.Object.String(), "error", c.err)
+	return t.faultTopics(ctx, c)
+}
+
+// faultTopics faults the topics of an object that cannot be had. A topic that the image does not know yet was created in
+// an entry that is still queued: the fault is entered once it is there, so the runner only marks it for now.
+func (t *tailing) faultTopics(ctx context.Context, c copyDone) error {
+	topics := map[base.TopicID]bool{}
+	for _, sp := range c.job.Spans {
+		topics[sp.Topic] = true
+	}
+	err := t.r.cfg.Metalog.Do(ctx, func(tx Tx) error {
+		l := tx.State().Link(t.r.cfg.Link)
+		if l == nil {
+			return errLinkOver
+		}
+		for id := range topics {
+			if l.Image().Topic(id) == nil {
+				continue
+			}
+			ev := &metalogpb.LinkTopicFaulted{Link: t.r.cfg.Link, TopicId: id[:], Reason: c.err.Error()}
+			if err := tx.Emit(&metalogpb.Event{Kind: &metalogpb.Event_LinkTopicFaulted{LinkTopicFaulted: ev}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	t.r.mu.Lock()
+	defer t.r.mu.Unlock()
+	for id := range topics {
+		t.m.Fault(id)
+	}
+	t.m.Skipped(c.job.Object)
+	return nil
+}
+
+func (t *tailing) note() {
+	t.r.mu.Lock()
+	defer t.r.mu.Unlock()
+	t.noteLocked()
+}
+
+// noteLocked keeps what status shows of the queue. Called with r.mu held.
+func (t *tailing) noteLocked() {
+	s := &t.r.seen
+	s.oldestTime, s.queued, s.queuedEnds = t.m.OldestTime(), t.m.QueuedBytes(), t.m.Ends()
+}
