@@ -1,0 +1,46 @@
+package region
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gnomon-stream/gnomon/pkg/coordinator"
+	"github.com/gnomon-stream/gnomon/pkg/kafkaapi"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
+	"github.com/gnomon-stream/gnomon/pkg/shadow"
+)
+
+// local is the coordinator of the same process, as its agents see it.
+type local struct{ *coordinator.Coordinator }
+
+func (l local) Fenced() bool { return l.Role() == coordinator.Fenced }
+
+func (l local) Forward(ctx context.Context, client kafkaapi.Client, req kmsg.Request) (kmsg.Response, error) {
+	return l.Coordinator.Forward(ctx, coordinator.Client{ID: client.ID, Host: client.Host}, req)
+}
+
+// metalog is the coordinator of the same process, as its links see it.
+type metalog struct{ *coordinator.Coordinator }
+
+func (m metalog) Do(ctx context.Context, fn func(shadow.Tx) error) error {
+	return m.Coordinator.Do(ctx, func(tx *coordinator.Tx) error { return fn(tx) })
+}
+
+func (m metalog) With(fn func(*state.State)) { m.Replica().With(fn) }
+
+func (m metalog) Refresh(ctx context.Context) error {
+	seq, err := m.Head(ctx)
+	if err != nil {
+		return err
+	}
+	return m.Replica().WaitFor(ctx, seq)
+}
+
+func (r *Region) peer() coordinator.Peer {
+	if r.cfg.PeerURL == nil {
+		return nil
+	}
+	return &peer{url: r.cfg.PeerURL, cluster: r.cfg.Identity.ClusterID, http: http.DefaultClient}
+}

@@ -1,0 +1,68 @@
+package region
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
+	"time"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/etcd"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/open"
+	"github.com/gnomon-stream/gnomon/pkg/shadow"
+)
+
+// remote reaches what links name: shadow.Remote with the real backends.
+type remote struct {
+	http   *http.Client
+	logger *slog.Logger
+}
+
+func (r *remote) Source(cfg *metalogpb.LinkConfig) (shadow.Source, error) {
+	return shadow.NewClient(r.http, cfg.Coordinators)
+}
+
+func (r *remote) Bucket(ctx context.Context, cfg *metalogpb.LinkConfig) (objstore.Store, error) {
+	return open.Open(ctx, cfg.Bucket, open.Options{CredentialsFile: cfg.CredentialFiles["bucket_credentials_file"]})
+}
+
+func (r *remote) Etcd(ctx context.Context, cfg *metalogpb.LinkConfig, source base.ClusterID) (shadow.FrozenLog, error) {
+	if len(cfg.EtcdEndpoints) == 0 {
+		return nil, fmt.Errorf("the link names no etcd of its source: %w", base.ErrUnavailable)
+	}
+	if err := knock(ctx, cfg.EtcdEndpoints); err != nil {
+		return nil, err
+	}
+	return etcd.Open(etcd.Config{Endpoints: cfg.EtcdEndpoints, Cluster: source, CallTimeout: time.Second, Logger: r.logger})
+}
+
+// knock finds out fast that nobody is there: when every endpoint refuses the connection, waiting for the fence's timeout
+// would only make the failover slower. Anything else (no answer, a name that does not resolve just now) may pass.
+func knock(ctx context.Context, endpoints []string) error {
+	var refused []error
+	for _, e := range endpoints {
+		u, err := url.Parse(e)
+		if err != nil {
+			return fmt.Errorf("etcd endpoint %q: %w", e, err)
+		}
+		var d net.Dialer
+		c, err := d.DialContext(ctx, "tcp", u.Host)
+		switch {
+		case err == nil:
+			return c.Close()
+		case errors.Is(err, syscall.ECONNREFUSED):
+			refused = append(refused, err)
+		}
+	}
+	if len(refused) == len(endpoints) {
+		return fmt.Errorf("%w: %w", base.ErrUnavailable, errors.Join(refused...))
+	}
+	return nil
+}

@@ -1,0 +1,112 @@
+package region
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/adminpb"
+	"github.com/gnomon-stream/gnomon/pkg/coordinator"
+	"github.com/gnomon-stream/gnomon/pkg/metastore"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
+)
+
+// sourceService answers links of other regions, and the peer check of an old primary.
+type sourceService struct {
+	c       *coordinator.Coordinator
+	now     func() time.Time
+	version string
+}
+
+func (s *sourceService) Describe(ctx context.Context, _ *connect.Request[adminpb.DescribeRequest]) (*connect.Response[adminpb.DescribeResponse], error) {
+	pos, err := s.c.Position(ctx)
+	if err != nil {
+		return nil, rpcError(err)
+	}
+	if err := s.c.Replica().WaitFor(ctx, pos.Head.Seq); err != nil {
+		return nil, rpcError(err)
+	}
+	out := &adminpb.DescribeResponse{
+		Role: string(s.c.Role()), Incarnation: pos.Incarnation, HeadSeq: uint64(pos.Head.Seq), FeatureLevel: state.FeatureLevel,
+		ClockMs: s.now().UnixMilli(), Version: s.version, Snapshot: pos.Snapshot, Archive: pos.Archive,
+		LinkSources: map[string]string{}, TookOver: map[string]int32{},
+	}
+	s.c.Replica().With(func(st *state.State) {
+		r := st.Region()
+		out.ClusterId, out.KafkaClusterId = r.ClusterID[:], r.KafkaClusterID
+		out.RegionNumber, out.RegionName, out.Epoch = int32(r.Number), r.Name, int32(r.Epoch)
+		out.HeadTimeMs = st.Time()
+		for _, l := range st.Links() {
+			info := l.Info()
+			if info.Flip != nil {
+				out.TookOver[info.SourceCluster.String()] = info.Flip.Epoch
+			} else {
+				out.LinkSources[info.SourceCluster.String()] = l.Name()
+			}
+		}
+	})
+	return connect.NewResponse(out), nil
+}
+
+func (s *sourceService) Follow(ctx context.Context, req *connect.Request[adminpb.FollowRequest], stream *connect.ServerStream[adminpb.FollowResponse]) error {
+	pos, err := s.c.Position(ctx)
+	if err != nil {
+		return rpcError(err)
+	}
+	if req.Msg.Incarnation != pos.Incarnation {
+		return connect.NewError(connect.CodeFailedPrecondition,
+			fmt.Errorf("the log's incarnation is %q, not %q", pos.Incarnation, req.Msg.Incarnation))
+	}
+	err = s.c.Follow(ctx, base.Seq(req.Msg.FromSeq), func(raw metastore.RawEntry) error {
+		return stream.Send(&adminpb.FollowResponse{
+			Seq: uint64(raw.Seq), Entry: raw.Value, HeadSeq: uint64(max(raw.Seq, s.c.KnownHead())),
+		})
+	})
+	return rpcError(err)
+}
+
+func (s *sourceService) Heads(ctx context.Context, _ *connect.Request[adminpb.HeadsRequest]) (*connect.Response[adminpb.HeadsResponse], error) {
+	head, err := s.c.Head(ctx)
+	if err != nil {
+		return nil, rpcError(err)
+	}
+	if err := s.c.Replica().WaitFor(ctx, head); err != nil {
+		return nil, rpcError(err)
+	}
+	out := &adminpb.HeadsResponse{}
+	s.c.Replica().With(func(st *state.State) {
+		at := st.Head()
+		out.Seq, out.Hash = uint64(at.Seq), at.Hash[:]
+		for _, t := range st.Topics() {
+			id := t.Info().ID
+			for i := range t.Partitions() {
+				p := t.Partition(i)
+				out.Partitions = append(out.Partitions, &adminpb.PartitionHead{
+					TopicId: id[:], Partition: i, EndOffset: int64(p.End), Chain: p.Chain[:], LogStart: int64(p.LogStart),
+				})
+			}
+		}
+	})
+	return connect.NewResponse(out), nil
+}
+
+// rpcError maps errors to the codes of the admin API.
+func rpcError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, base.ErrNotFound):
+		return connect.NewError(connect.CodeNotFound, err)
+	case errors.Is(err, base.ErrUnavailable), errors.Is(err, base.ErrNotLeader):
+		return connect.NewError(connect.CodeUnavailable, err)
+	case errors.Is(err, base.ErrReadOnly), errors.Is(err, base.ErrFenced):
+		return connect.NewError(connect.CodeFailedPrecondition, err)
+	case errors.Is(err, context.Canceled):
+		return connect.NewError(connect.CodeCanceled, err)
+	}
+	return connect.NewError(connect.CodeInternal, err)
+}

@@ -1,0 +1,155 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/kafkaapi"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/archive"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/replica"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/appender"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/fetcher"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
+)
+
+// Coordinator is what an agent asks of the coordinator.
+type Coordinator interface {
+	replica.Source
+	Header
+	// OpenSession opens a writer session for this agent and fences the ones that it had before.
+	OpenSession(ctx context.Context, nodeID int32) (base.SessionID, error)
+	// CommitAsync enqueues in the order of the calls; done is called once.
+	CommitAsync(ctx context.Context, req *metalogpb.CommitRequest, done func(*metalogpb.CommitResult, error))
+	Forward(ctx context.Context, client kafkaapi.Client, req kmsg.Request) (kmsg.Response, error)
+	// Fenced tells whether another region has taken this one's role over.
+	Fenced() bool
+}
+
+// Registry publishes agents and lists them.
+type Registry interface {
+	Register(ctx context.Context, agent *metalogpb.Agent) error
+	FollowAgents(ctx context.Context, fn func([]*metalogpb.Agent)) error
+}
+
+// Config of an Agent.
+type Config struct {
+	Kafka       kafkaapi.Config
+	Advertise   kafkaapi.Broker // as clients reach it
+	Listener    net.Listener
+	Cluster     base.ClusterID
+	Version     string
+	Coordinator Coordinator
+	Registry    Registry
+	Store       objstore.Store
+	Objects     archive.Objects
+	Appender    appender.Config
+	CacheBytes  int64 // of the read cache; 0 means the fetcher's default
+	Logger      *slog.Logger
+	Registerer  prometheus.Registerer
+	Now         func() time.Time
+}
+
+// Agent is one agent.
+type Agent struct {
+	cfg      Config
+	view     *View
+	catalog  *catalog
+	appender *appender.Appender
+	server   *kafkaapi.Server
+}
+
+// New puts an agent together. Run starts it.
+func New(cfg Config) (*Agent, error) {
+	a := &Agent{cfg: cfg, view: NewView(cfg.Coordinator, cfg.Objects, cfg.Coordinator, cfg.Logger)}
+	a.catalog = &catalog{view: a.view, self: cfg.Advertise, fenced: cfg.Coordinator.Fenced}
+	a.catalog.SetAgents(nil)
+	cfg.Appender.Cluster = cfg.Cluster
+	a.appender = appender.New(cfg.Appender, appender.Deps{
+		Store: cfg.Store, Committer: committer{cfg.Coordinator, cfg.Advertise.NodeID}, Logger: cfg.Logger, Now: cfg.Now, Registerer: cfg.Registerer,
+	})
+	fetch := fetcher.New(fetcher.Config{Store: cfg.Store, CacheBytes: cfg.CacheBytes, Logger: cfg.Logger, Registerer: cfg.Registerer})
+	var err error
+	a.server, err = kafkaapi.New(cfg.Kafka, kafkaapi.Deps{
+		Catalog: a.catalog, Appender: produce{a.appender}, Reader: &reader{view: a.view, fetcher: fetch}, Controller: cfg.Coordinator,
+		Logger: cfg.Logger, Registerer: cfg.Registerer, Clock: cfg.Now,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("agent %d: %w", cfg.Advertise.NodeID, err)
+	}
+	return a, nil
+}
+
+// View is the agent's picture of the cluster.
+func (a *Agent) View() *View { return a.view }
+
+// Run serves until ctx ends. It opens the listener to clients once the view is loaded: a client that connects earlier
+// waits in the listener's backlog.
+func (a *Agent) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return a.view.Run(ctx) })
+	g.Go(func() error { return a.appender.Run(ctx) })
+	g.Go(func() error { return quiet(a.cfg.Registry.FollowAgents(ctx, a.catalog.SetAgents)) })
+	g.Go(func() error {
+		if err := a.view.Replica().WaitFor(ctx, 1); err != nil {
+			return nil // ctx ended
+		}
+		g.Go(func() error { return quiet(a.cfg.Registry.Register(ctx, a.registration())) })
+		return quiet(a.server.Serve(ctx, a.cfg.Listener))
+	})
+	return g.Wait()
+}
+
+// quiet drops the error that only says that ctx ended.
+func quiet(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+func (a *Agent) registration() *metalogpb.Agent {
+	b := a.cfg.Advertise
+	return &metalogpb.Agent{NodeId: b.NodeID, Host: b.Host, Port: b.Port, Zone: b.Rack, Roles: []string{"kafka"}, Version: a.cfg.Version}
+}
+
+// committer gives the appender its sessions and commits.
+type committer struct {
+	c      Coordinator
+	nodeID int32
+}
+
+func (c committer) OpenSession(ctx context.Context) (base.SessionID, error) {
+	return c.c.OpenSession(ctx, c.nodeID)
+}
+
+func (c committer) CommitAsync(ctx context.Context, req *metalogpb.CommitRequest, done func(*metalogpb.CommitResult, error)) {
+	c.c.CommitAsync(ctx, req, done)
+}
+
+// produce turns the Kafka server's batches into the appender's: the same values under other names, so that neither
+// package knows the other.
+type produce struct{ a *appender.Appender }
+
+func (p produce) Append(ctx context.Context, batches []kafkaapi.ProduceBatch, done func([]kafkaapi.ProduceResult)) {
+	in := make([]appender.Batch, len(batches))
+	for i, b := range batches {
+		in[i] = appender.Batch(b)
+	}
+	p.a.Append(ctx, in, func(results []appender.Result) {
+		out := make([]kafkaapi.ProduceResult, len(results))
+		for i, r := range results {
+			out[i] = kafkaapi.ProduceResult{Err: r.Err, BaseOffset: r.BaseOffset, LogStart: r.LogStart, LogAppendTime: -1}
+		}
+		done(out)
+	})
+}

@@ -1,0 +1,15 @@
+// Package agent is the runtime of a stateless agent: it joins the Kafka server (pkg/kafkaapi), which knows no storage, to
+// the write path, the read path and the view of the metalog.
+//
+// # Invariants
+//
+//	A1 an agent keeps nothing that it could not load again: its view comes from the metalog, its bytes from the bucket.
+//	A2 read index: an answer that a lag would falsify (latest offset, out of range, unknown topic) is given only after the
+//	   view has reached the head of the log as it was when the question came.
+//	A3 one view for all connections; readers never wait for an apply.
+//
+// # Failure
+//
+// When the coordinator or etcd is away, produce waits and then fails with a retriable code, reads of what the view and
+// the cache hold go on, and everything recovers by itself.
+package agent

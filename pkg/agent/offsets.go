@@ -1,0 +1,148 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/kafkaapi"
+	"github.com/gnomon-stream/gnomon/pkg/kafkaapi/batch"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
+)
+
+// Kafka's special timestamps of ListOffsets.
+const (
+	tsLatest         = -1
+	tsEarliest       = -2
+	tsMaxTimestamp   = -3
+	tsEarliestLocal  = -4
+	tsLatestTiered   = -5
+	recordsOffset    = 61 // where the records of a batch begin
+	wholeSpan        = 1 << 30
+	codecMask        = 7
+	timestampAppends = 8 // the batch's attribute for LogAppendTime
+)
+
+// ListOffset implements kafkaapi.Reader.
+func (r *reader) ListOffset(ctx context.Context, tp base.TopicPartition, timestamp int64, readCommitted bool, current base.Epoch) (kafkaapi.OffsetAt, error) {
+	none := kafkaapi.OffsetAt{Offset: -1, Timestamp: -1, Epoch: -1}
+	if timestamp < 0 {
+		// Whoever asks for the end must see every ack of every agent (A2).
+		if err := r.view.Refresh(ctx); err != nil {
+			return none, err
+		}
+	}
+	l, err := r.locate(ctx, tp, current)
+	if err != nil {
+		return none, err
+	}
+	end := l.part.End
+	if readCommitted {
+		end = l.part.LastStable
+	}
+	switch timestamp {
+	case tsLatest:
+		return kafkaapi.OffsetAt{Offset: end, Timestamp: -1, Epoch: l.epoch}, nil
+	case tsEarliest, tsEarliestLocal:
+		return kafkaapi.OffsetAt{Offset: l.part.LogStart, Timestamp: -1, Epoch: max(l.part.EpochOf(l.part.LogStart), 0)}, nil
+	case tsLatestTiered:
+		return none, nil
+	case tsMaxTimestamp:
+		if l.part.MaxTimestamp < 0 {
+			return none, nil
+		}
+		return r.search(ctx, tp, l, l.part.MaxTimestamp, end)
+	}
+	if timestamp < 0 {
+		return none, fmt.Errorf("timestamp %d: %w", timestamp, kerr.UnsupportedVersion)
+	}
+	return r.search(ctx, tp, l, timestamp, end)
+}
+
+// search finds the first record at or after a timestamp: by the spans' maxima, then the batches', then the records'.
+func (r *reader) search(ctx context.Context, tp base.TopicPartition, l located, timestamp int64, end base.Offset) (kafkaapi.OffsetAt, error) {
+	none := kafkaapi.OffsetAt{Offset: -1, Timestamp: -1, Epoch: -1}
+	for _, sp := range l.part.Spans[l.part.FindSpan(l.part.LogStart):] {
+		if sp.MaxTimestamp < timestamp {
+			continue
+		}
+		found, err := r.searchSpan(ctx, l, sp, timestamp)
+		if err != nil {
+			return none, fmt.Errorf("look for timestamp %d in %s: %w", timestamp, tp, err)
+		}
+		if found.Offset >= end {
+			return none, nil
+		}
+		if found.Offset >= l.part.LogStart {
+			return found, nil
+		}
+	}
+	return none, nil
+}
+
+func (r *reader) searchSpan(ctx context.Context, l located, sp state.Span, timestamp int64) (kafkaapi.OffsetAt, error) {
+	none := kafkaapi.OffsetAt{Offset: -1}
+	batches, err := r.span(ctx, l, sp, sp.Base, wholeSpan, true)
+	if err != nil {
+		return none, err
+	}
+	for _, b := range batches {
+		h, _, err := batch.Parse(b)
+		if err != nil {
+			return none, err
+		}
+		if h.MaxTimestamp < timestamp {
+			continue
+		}
+		offset, at, err := searchBatch(h, b, timestamp)
+		if err != nil {
+			return none, err
+		}
+		if offset >= 0 {
+			return kafkaapi.OffsetAt{Offset: offset, Timestamp: at, Epoch: l.part.EpochOf(offset)}, nil
+		}
+	}
+	return none, nil
+}
+
+// searchBatch decodes the records of one batch as far as needed.
+func searchBatch(h batch.Header, b []byte, timestamp int64) (base.Offset, int64, error) {
+	if h.Attributes&timestampAppends != 0 {
+		return h.BaseOffset, h.MaxTimestamp, nil
+	}
+	records := b[recordsOffset:]
+	if codec := h.Attributes & codecMask; codec != 0 {
+		var err error
+		if records, err = kgo.DefaultDecompressor().Decompress(records, kgo.CompressionCodecType(codec)); err != nil {
+			return -1, -1, fmt.Errorf("decompress the batch at %d: %w: %w", h.BaseOffset, err, base.ErrCorrupt)
+		}
+	}
+	for range h.Records {
+		var rec kmsg.Record
+		if err := rec.ReadFrom(records); err != nil {
+			return -1, -1, fmt.Errorf("decode a record of the batch at %d: %w: %w", h.BaseOffset, err, base.ErrCorrupt)
+		}
+		if at := h.BaseTimestamp + rec.TimestampDelta64; at >= timestamp {
+			return h.BaseOffset + base.Offset(rec.OffsetDelta), at, nil
+		}
+		size := int(rec.Length) + varintLen(rec.Length)
+		if size > len(records) {
+			return -1, -1, fmt.Errorf("a record of the batch at %d overruns it: %w", h.BaseOffset, base.ErrCorrupt)
+		}
+		records = records[size:]
+	}
+	return -1, -1, nil
+}
+
+// varintLen is the size of a zigzag varint.
+func varintLen(v int32) int {
+	u, n := uint32(v<<1)^uint32(v>>31), 1
+	for ; u >= 0x80; u >>= 7 {
+		n++
+	}
+	return n
+}

@@ -1,0 +1,136 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/metastore"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/archive"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
+)
+
+// archiveLoop copies confirmed entries into the bucket each second, writes snapshots, and trims etcd behind both.
+//
+// Crash points: after the PUT and before the pointer: the next leader writes the same entries again, into an object of
+// the same or another range; equal content, so either serves. After the pointer and before the trim: the trim is made up
+// for later. Entries are trimmed only once they are archived (pointer durable), so every entry is always in one place.
+func (c *Coordinator) archiveLoop(ctx context.Context, term metastore.Term) error {
+	if c.fenced.Load() {
+		<-ctx.Done()
+		return nil
+	}
+	pos, err := c.cfg.Log.Position(ctx)
+	if err != nil {
+		return err
+	}
+	a := &archiver{c: c, term: term, writer: archive.NewWriter(c.cfg.Objects, pos.Incarnation)}
+	if pos.Archive != nil {
+		a.archived = base.Seq(pos.Archive.Seq)
+	}
+	if pos.Snapshot != nil {
+		a.snapshot = base.Seq(pos.Snapshot.Seq)
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		err := a.step(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, metastore.ErrDeposed):
+			return err
+		case err != nil:
+			c.cfg.Logger.Warn("archive of the metalog", "error", err)
+		}
+	}
+}
+
+type archiver struct {
+	c        *Coordinator
+	term     metastore.Term
+	writer   *archive.Writer
+	archived base.Seq
+	snapshot base.Seq
+	trimmed  base.Seq
+}
+
+func (a *archiver) step(ctx context.Context) error {
+	for a.archived < a.c.replica.Applied() {
+		entries, err := a.c.backlogUpTo(ctx, a.archived+1)
+		if err != nil {
+			return fmt.Errorf("read entries from seq %d: %w", a.archived+1, err)
+		}
+		if len(entries) == 0 {
+			break
+		}
+		pointer, err := a.writer.Archive(ctx, entries)
+		if err != nil {
+			return err
+		}
+		if err := a.term.SetArchive(ctx, pointer); err != nil {
+			return fmt.Errorf("move the archive's pointer to seq %d: %w", pointer.Seq, err)
+		}
+		a.archived = base.Seq(pointer.Seq)
+		a.c.metrics.archived.Set(float64(a.archived))
+	}
+	if a.archived >= a.snapshot+a.c.cfg.SnapshotEvery {
+		if err := a.takeSnapshot(ctx); err != nil {
+			return err
+		}
+	}
+	return a.trim(ctx)
+}
+
+// backlogUpTo returns entries from seq on that the replica has applied, at most backlogBytes.
+func (c *Coordinator) backlogUpTo(ctx context.Context, from base.Seq) ([]metastore.RawEntry, error) {
+	if entries, covered, _ := c.feed.from(from); covered {
+		return entries, nil
+	}
+	return c.cfg.Log.Read(ctx, from, backlogBytes)
+}
+
+func (a *archiver) takeSnapshot(ctx context.Context) error {
+	var payload []byte
+	var head metastore.Head
+	var incarnation string
+	var err error
+	a.c.replica.With(func(st *state.State) {
+		head, incarnation = st.Head(), st.Incarnation()
+		payload, err = st.Snapshot()
+	})
+	if err != nil {
+		return fmt.Errorf("encode a snapshot at seq %d: %w", head.Seq, err)
+	}
+	pointer, err := archive.PutSnapshot(ctx, a.c.cfg.Objects, incarnation, head.Seq, head.Hash, payload)
+	if err != nil {
+		return fmt.Errorf("write a snapshot at seq %d: %w", head.Seq, err)
+	}
+	if err := a.term.SetSnapshot(ctx, pointer); err != nil {
+		return fmt.Errorf("move the snapshot's pointer to seq %d: %w", head.Seq, err)
+	}
+	a.snapshot = head.Seq
+	a.c.cfg.Logger.Info("snapshot written", "seq", head.Seq, "bytes", len(payload))
+	return nil
+}
+
+// trim drops archived entries from etcd in steps, and keeps the newest for followers that lag a little.
+func (a *archiver) trim(ctx context.Context) error {
+	keep := a.c.cfg.KeepEntries
+	if a.archived < a.trimmed+2*keep {
+		return nil
+	}
+	upTo := a.archived - keep
+	if err := a.term.Trim(ctx, upTo); err != nil {
+		return fmt.Errorf("trim the metalog up to seq %d: %w", upTo, err)
+	}
+	a.trimmed = upTo
+	return nil
+}

@@ -1,0 +1,72 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/metastore"
+)
+
+// sharedHead answers many concurrent questions for the head with few requests. A caller may not be given the answer to a
+// request that began before it asked: what was confirmed in between would be missing. So it waits for the next one.
+type sharedHead struct {
+	log     metastore.Log
+	mu      sync.Mutex
+	running bool
+	next    *headAsk
+}
+
+type headAsk struct {
+	done chan struct{}
+	seq  base.Seq
+	err  error
+}
+
+func newSharedHead(log metastore.Log) *sharedHead { return &sharedHead{log: log} }
+
+func (h *sharedHead) get(ctx context.Context) (base.Seq, error) {
+	h.mu.Lock()
+	if h.next == nil {
+		h.next = &headAsk{done: make(chan struct{})}
+	}
+	ask := h.next
+	lead := !h.running
+	if lead {
+		h.running = true
+	}
+	h.mu.Unlock()
+	if lead {
+		h.serve(ctx)
+	}
+	select {
+	case <-ask.done:
+		return ask.seq, ask.err
+	case <-ctx.Done():
+		return 0, fmt.Errorf("ask for the head of the metalog: %w: %w", base.ErrUnavailable, context.Cause(ctx))
+	}
+}
+
+// serve runs one request for everybody who asked before it began, then hands over to a waiter's goroutine by answering
+// whoever came meanwhile too.
+func (h *sharedHead) serve(ctx context.Context) {
+	// The caller that leads asks for others too: its own end must not fail them.
+	ctx = context.WithoutCancel(ctx)
+	for {
+		h.mu.Lock()
+		ask := h.next
+		h.next = nil
+		if ask == nil {
+			h.running = false
+			h.mu.Unlock()
+			return
+		}
+		h.mu.Unlock()
+		rctx, cancel := context.WithTimeout(ctx, headTimeout)
+		pos, err := h.log.Position(rctx)
+		cancel()
+		ask.seq, ask.err = pos.Head.Seq, err
+		close(ask.done)
+	}
+}

@@ -1,0 +1,210 @@
+package coordinator
+
+import (
+	"crypto/rand"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Limits of topics.
+const (
+	TopicNameBytesMax  = 249 // as in Kafka
+	PartitionsMaxTopic = 10_000
+	partitionsDefault  = 1
+	replicationDefault = 3 // what an object store's durability is worth to a client that asks
+)
+
+// apiError is a Kafka error with the sentence that goes with it.
+type apiError struct {
+	err     *kerr.Error
+	message string
+}
+
+func (e *apiError) Error() string { return e.err.Message + ": " + e.message }
+
+func fail(err *kerr.Error, format string, args ...any) *apiError {
+	return &apiError{err: err, message: fmt.Sprintf(format, args...)}
+}
+
+func (tx *Tx) createTopics(req *kmsg.CreateTopicsRequest) *kmsg.CreateTopicsResponse {
+	resp := req.ResponseKind().(*kmsg.CreateTopicsResponse)
+	seen := map[string]int{}
+	for _, t := range req.Topics {
+		seen[t.Topic]++
+	}
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		out := kmsg.NewCreateTopicsResponseTopic()
+		out.Topic = t.Topic
+		var err *apiError
+		if seen[t.Topic] > 1 {
+			err = fail(kerr.InvalidRequest, "topic %q is named more than once in the request", t.Topic)
+		} else {
+			err = tx.createTopic(t, req.ValidateOnly, &out)
+		}
+		if err != nil {
+			out.ErrorCode, out.ErrorMessage = err.err.Code, kmsg.StringPtr(err.message)
+		}
+		resp.Topics = append(resp.Topics, out)
+	}
+	return resp
+}
+
+func (tx *Tx) createTopic(t *kmsg.CreateTopicsRequestTopic, validateOnly bool, out *kmsg.CreateTopicsResponseTopic) *apiError {
+	if err := tx.checkNewTopic(t); err != nil {
+		return err
+	}
+	partitions, err := partitionsAsked(t)
+	if err != nil {
+		return err
+	}
+	replication := t.ReplicationFactor
+	if replication < 1 {
+		replication = replicationDefault
+	}
+	configs, err := configsAsked(t)
+	if err != nil {
+		return err
+	}
+	out.NumPartitions, out.ReplicationFactor = partitions, replication
+	for _, c := range configs {
+		rc := kmsg.NewCreateTopicsResponseTopicConfig()
+		rc.Name, rc.Value, rc.Source = c.Name, kmsg.StringPtr(c.Value), int8(kmsg.ConfigSourceDynamicTopicConfig)
+		out.Configs = append(out.Configs, rc)
+	}
+	if validateOnly {
+		return nil
+	}
+	id := newTopicID()
+	created := &metalogpb.TopicCreated{
+		TopicId: id[:], Name: t.Topic, Partitions: partitions, ReplicationFactor: int32(replication), Configs: configs,
+	}
+	if err := tx.Emit(&metalogpb.Event{Kind: &metalogpb.Event_TopicCreated{TopicCreated: created}}); err != nil {
+		return fail(kerr.PolicyViolation, "%v", err)
+	}
+	out.TopicID = id
+	return nil
+}
+
+func (tx *Tx) checkNewTopic(t *kmsg.CreateTopicsRequestTopic) *apiError {
+	if why := BadTopicName(t.Topic); why != "" {
+		return fail(kerr.InvalidTopicException, "topic name %q %s", t.Topic, why)
+	}
+	if shown, ok := tx.State().ShowByName(t.Topic); ok {
+		if shown.Link != nil {
+			return fail(kerr.TopicAlreadyExists, "topic %q exists: it is shadowed by link %q", t.Topic, shown.Link.Name())
+		}
+		return fail(kerr.TopicAlreadyExists, "topic %q exists", t.Topic)
+	}
+	for _, l := range tx.State().Links() {
+		if l.Active() && l.WantsTopic(t.Topic) {
+			return fail(kerr.PolicyViolation, "names like %q belong to the source of link %q: create the topic there", t.Topic, l.Name())
+		}
+	}
+	return nil
+}
+
+func partitionsAsked(t *kmsg.CreateTopicsRequestTopic) (int32, *apiError) {
+	if n := int32(len(t.ReplicaAssignment)); n > 0 {
+		seen := make([]bool, n)
+		for _, a := range t.ReplicaAssignment {
+			if a.Partition < 0 || a.Partition >= n || seen[a.Partition] {
+				return 0, fail(kerr.InvalidReplicaAssignment, "the assignment of topic %q does not name partitions 0 to %d once each", t.Topic, n-1)
+			}
+			seen[a.Partition] = true
+		}
+		return n, nil
+	}
+	switch {
+	case t.NumPartitions == -1:
+		return partitionsDefault, nil
+	case t.NumPartitions < 1 || t.NumPartitions > PartitionsMaxTopic:
+		return 0, fail(kerr.InvalidPartitions, "topic %q asks for %d partitions, want 1 to %d", t.Topic, t.NumPartitions, PartitionsMaxTopic)
+	}
+	return t.NumPartitions, nil
+}
+
+func configsAsked(t *kmsg.CreateTopicsRequestTopic) ([]*metalogpb.ConfigEntry, *apiError) {
+	var out []*metalogpb.ConfigEntry
+	for _, c := range t.Configs {
+		if c.Value == nil {
+			return nil, fail(kerr.InvalidConfig, "config %q of topic %q has no value", c.Name, t.Topic)
+		}
+		out = append(out, &metalogpb.ConfigEntry{Name: c.Name, Value: *c.Value})
+	}
+	slices.SortFunc(out, func(a, b *metalogpb.ConfigEntry) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+// BadTopicName says what is wrong with a topic name by Kafka's rules, or nothing.
+func BadTopicName(name string) string {
+	switch {
+	case name == "":
+		return "is empty"
+	case name == "." || name == "..":
+		return "must not be a dot or two"
+	case len(name) > TopicNameBytesMax:
+		return fmt.Sprintf("is longer than %d bytes", TopicNameBytesMax)
+	}
+	for _, r := range name {
+		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '_' || r == '-') {
+			return "has characters other than letters, digits, '.', '_' and '-'"
+		}
+	}
+	return ""
+}
+
+func newTopicID() base.TopicID {
+	var id base.TopicID
+	_, _ = rand.Read(id[:]) // never fails
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
+	return id
+}
+
+func (tx *Tx) deleteTopics(req *kmsg.DeleteTopicsRequest) *kmsg.DeleteTopicsResponse {
+	resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)
+	for _, name := range req.TopicNames {
+		shown, ok := tx.State().ShowByName(name)
+		resp.Topics = append(resp.Topics, tx.deleteTopic(kmsg.StringPtr(name), [16]byte{}, shown, ok, kerr.UnknownTopicOrPartition))
+	}
+	for _, t := range req.Topics {
+		if t.Topic != nil {
+			shown, ok := tx.State().ShowByName(*t.Topic)
+			resp.Topics = append(resp.Topics, tx.deleteTopic(t.Topic, t.TopicID, shown, ok, kerr.UnknownTopicOrPartition))
+			continue
+		}
+		shown, ok := tx.State().Show(t.TopicID)
+		resp.Topics = append(resp.Topics, tx.deleteTopic(nil, t.TopicID, shown, ok, kerr.UnknownTopicID))
+	}
+	return resp
+}
+
+func (tx *Tx) deleteTopic(name *string, id [16]byte, t state.Shadowed, found bool, missing *kerr.Error) kmsg.DeleteTopicsResponseTopic {
+	out := kmsg.NewDeleteTopicsResponseTopic()
+	out.Topic, out.TopicID = name, id
+	var err *apiError
+	switch {
+	case !found:
+		err = fail(missing, "no such topic")
+	case !t.Writable():
+		err = fail(kerr.PolicyViolation, "topic %q is shadowed by link %q: delete it at the source", t.Info().Name, t.Link.Name())
+	default:
+		info := t.Info()
+		out.Topic, out.TopicID = kmsg.StringPtr(info.Name), info.ID
+		ev := &metalogpb.TopicDeleted{TopicId: info.ID[:]}
+		if e := tx.Emit(&metalogpb.Event{Kind: &metalogpb.Event_TopicDeleted{TopicDeleted: ev}}); e != nil {
+			err = fail(kerr.PolicyViolation, "%v", e)
+		}
+	}
+	if err != nil {
+		out.ErrorCode, out.ErrorMessage = err.err.Code, kmsg.StringPtr(err.message)
+	}
+	return out
+}

@@ -1,0 +1,67 @@
+package kafkaapi
+
+import (
+	"context"
+	"math/bits"
+	"sync"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// budget bounds the bytes that are held. A larger amount than the budget has counts as all of it, so that one large
+// request always passes.
+type budget struct {
+	sem *semaphore.Weighted
+	max int64
+}
+
+func newBudget(size int) *budget {
+	return &budget{sem: semaphore.NewWeighted(int64(size)), max: int64(size)}
+}
+
+// acquire waits until n bytes are free and returns how many it took.
+func (b *budget) acquire(ctx context.Context, n int) (int64, error) {
+	take := min(int64(n), b.max)
+	return take, b.sem.Acquire(ctx, take)
+}
+
+func (b *budget) release(n int64) {
+	if n > 0 {
+		b.sem.Release(n)
+	}
+}
+
+// bufferPool recycles the memory of frames: on virtual machines the first touch of a fresh page costs more than all that
+// is done with it afterwards. Buffers come in powers of two.
+type bufferPool struct {
+	classes [bufferClasses]sync.Pool // of *[]byte with capacity bufferMin << class
+}
+
+const (
+	bufferMinBits = 12 // 4 KiB
+	bufferClasses = 16 // up to 128 MiB
+)
+
+// get returns a slice of length n.
+func (p *bufferPool) get(n int) []byte {
+	class := bufferClass(n)
+	if class >= bufferClasses {
+		return make([]byte, n)
+	}
+	if b, ok := p.classes[class].Get().(*[]byte); ok {
+		return (*b)[:n]
+	}
+	return make([]byte, n, 1<<(class+bufferMinBits))
+}
+
+// put gives a slice back that get returned. Nobody may look at it any more.
+func (p *bufferPool) put(b []byte) {
+	class := bufferClass(cap(b))
+	if class < bufferClasses && cap(b) == 1<<(class+bufferMinBits) {
+		b = b[:0]
+		p.classes[class].Put(&b)
+	}
+}
+
+// bufferClass is the smallest class whose buffers hold n bytes.
+func bufferClass(n int) int { return max(bits.Len(uint(max(n, 1)-1))-bufferMinBits, 0) }

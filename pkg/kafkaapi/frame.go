@@ -1,0 +1,196 @@
+package kafkaapi
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
+)
+
+// frame is one request in memory, without its size prefix, and the budget that it holds.
+type frame struct {
+	api      *api
+	version  int16
+	body     []byte // header and body
+	pooled   bool
+	charged  int64 // of the server's budget
+	chargedC int64 // of the connection's
+	read     time.Time
+}
+
+// framePrefix is what says how large a request is and of which API: size, key, version.
+const framePrefix = 8
+
+// firstStep is how many bytes of a request are made room for at first; then as many as have come (K3).
+const firstStep = 1 << 20
+
+// errSlow says that a client did not send the rest of a request in time.
+var errSlow = errors.New("the rest of a request did not arrive in time")
+
+// frameReader cuts requests off a socket.
+type frameReader struct {
+	server *Server
+	nc     net.Conn
+	r      *bufio.Reader
+	budget *budget // of the connection
+}
+
+// awaitPrefix waits for the next request. busy tells whether requests are in flight: then the client may keep silent.
+// It returns io.EOF when the client is done, os.ErrDeadlineExceeded when it was idle for too long.
+func (f *frameReader) awaitPrefix(ctx context.Context, busy func() bool) ([]byte, error) {
+	for {
+		if err := f.deadline(ctx, f.server.limits.Idle); err != nil {
+			return nil, err
+		}
+		_, err := f.r.Peek(1)
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded) && busy() && ctx.Err() == nil:
+			continue
+		case err != nil:
+			return nil, err
+		}
+		break
+	}
+	if err := f.deadline(ctx, f.server.limits.FrameRead); err != nil {
+		return nil, err
+	}
+	prefix, err := f.r.Peek(framePrefix)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, errSlow
+	}
+	return prefix, err
+}
+
+// deadline gives the socket time to deliver. A stop that comes at any moment is not overlooked: the stopper ends ctx and
+// then sets a deadline in the past; this sets its own and then looks at ctx. Whichever deadline was set last, either it
+// is the one in the past or ctx is seen to have ended.
+func (f *frameReader) deadline(ctx context.Context, d time.Duration) error {
+	if err := f.nc.SetReadDeadline(f.server.now().Add(d)); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// next reads one request. Errors wrap base.ErrCorrupt for what is no request, base.ErrVersion for one that is not
+// served, base.ErrTooLarge for one above the limits.
+func (f *frameReader) next(ctx context.Context, prefix []byte) (*frame, error) {
+	size := int64(int32(binary.BigEndian.Uint32(prefix)))
+	key, version := int16(binary.BigEndian.Uint16(prefix[4:])), int16(binary.BigEndian.Uint16(prefix[6:]))
+	if size < requestHeaderMin {
+		return nil, fmt.Errorf("request of %d bytes: %w", size, base.ErrCorrupt)
+	}
+	a := f.server.apis[key]
+	if a == nil {
+		return nil, fmt.Errorf("request of %d bytes with key %d, version %d: %w", size, key, version, base.ErrVersion)
+	}
+	if (version < a.min || version > a.max) && key != keyAPIVersions || version < 0 {
+		return nil, fmt.Errorf("%s request of version %d, served are %d to %d: %w", a.name, version, a.min, a.max, base.ErrVersion)
+	}
+	if limit := f.sizeMax(key); size > int64(limit) {
+		return nil, fmt.Errorf("%s request of %d bytes, at most %d: %w", a.name, size, limit, base.ErrTooLarge)
+	}
+	if _, err := f.r.Discard(4); err != nil {
+		return nil, err
+	}
+	// Group members keep parts of their requests; what only this package sees is recycled.
+	fr := &frame{api: a, version: version, pooled: key == keyProduce || key == keyFetch || key == keyMetadata}
+	if err := f.fill(ctx, fr, int(size)); err != nil {
+		f.discard(fr)
+		return nil, err
+	}
+	fr.read = f.server.now()
+	f.server.metrics.received.Add(float64(size + 4))
+	return fr, nil
+}
+
+func (f *frameReader) sizeMax(key int16) int {
+	if key == keyProduce {
+		return f.server.limits.RequestBytes
+	}
+	return min(f.server.limits.ControlRequestBytes, f.server.limits.RequestBytes)
+}
+
+// fill reads size bytes, and makes room for them as they come.
+//
+// Budget is taken step by step too, so that clients which announce much and send nothing hold little. Then several could
+// each hold a part and wait for the rest for ever; so who waits within a request for longer than FrameRead loses its
+// connection, and sets free what it holds.
+func (f *frameReader) fill(ctx context.Context, fr *frame, size int) (err error) {
+	if fr.chargedC, err = f.budget.acquire(ctx, size); err != nil {
+		fr.chargedC = 0
+		return err
+	}
+	for got := 0; got < size; {
+		step := min(size-got, max(got, firstStep))
+		if err := f.charge(ctx, fr, step, got > 0); err != nil {
+			return err
+		}
+		f.grow(fr, got, got+step, size)
+		if err := f.deadline(ctx, f.server.limits.FrameRead); err != nil {
+			return err
+		}
+		n, err := io.ReadFull(f.r, fr.body[got:got+step])
+		if got += n; err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				return fmt.Errorf("%d of %d bytes of a %s request: %w", got, size, fr.api.name, errSlow)
+			}
+			return fmt.Errorf("%d of %d bytes of a %s request: %w", got, size, fr.api.name, err)
+		}
+	}
+	return nil
+}
+
+// charge takes bytes of the server's budget.
+func (f *frameReader) charge(ctx context.Context, fr *frame, n int, within bool) error {
+	if within {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, f.server.limits.FrameRead, errSlow)
+		defer cancel()
+	}
+	n = int(min(int64(n), f.server.budget.max-fr.charged))
+	took, err := f.server.budget.acquire(ctx, n)
+	if err != nil {
+		return fmt.Errorf("wait for the memory to read a %s request: %w", fr.api.name, context.Cause(ctx))
+	}
+	fr.charged += took
+	return nil
+}
+
+// grow makes room for n bytes of which got are there.
+func (f *frameReader) grow(fr *frame, got, n, size int) {
+	if n <= cap(fr.body) {
+		fr.body = fr.body[:n]
+		return
+	}
+	var b []byte
+	if fr.pooled {
+		b = f.server.buffers.get(n)
+	} else {
+		b = make([]byte, n, min(size, 2*n))
+	}
+	copy(b, fr.body[:got])
+	if fr.pooled && fr.body != nil {
+		f.server.buffers.put(fr.body)
+	}
+	fr.body = b
+}
+
+// release gives back what a frame holds. reuse tells that nobody looks at its bytes any more.
+func (s *Server) release(fr *frame, conn *budget, reuse bool) {
+	if fr.pooled && reuse && fr.body != nil {
+		s.buffers.put(fr.body)
+	}
+	fr.body = nil
+	s.budget.release(fr.charged)
+	conn.release(fr.chargedC)
+	fr.charged, fr.chargedC = 0, 0
+}
+
+func (f *frameReader) discard(fr *frame) { f.server.release(fr, f.budget, true) }

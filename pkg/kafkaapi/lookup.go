@@ -1,0 +1,86 @@
+package kafkaapi
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
+)
+
+// lookup finds the topics of one request. What the view does not know it asks for once more after a Refresh, one for the
+// whole request: a topic that another agent has just created is known here as well.
+type lookup struct {
+	ctx       context.Context
+	catalog   Catalog
+	refreshed bool
+	err       error // of the Refresh
+}
+
+func (q *request) lookup(ctx context.Context) *lookup {
+	return &lookup{ctx: ctx, catalog: q.server.deps.Catalog}
+}
+
+// refresh brings the view to the head of the log, once.
+func (l *lookup) refresh() error {
+	if !l.refreshed {
+		l.refreshed = true
+		if err := l.catalog.Refresh(l.ctx); err != nil {
+			l.err = fmt.Errorf("reach the head of the metalog: %w", err)
+		}
+	}
+	return l.err
+}
+
+// byName finds a topic. UNKNOWN_TOPIC_OR_PARTITION, or what kept the view from knowing.
+func (l *lookup) byName(name string) (Topic, error) {
+	if t, ok := l.catalog.TopicByName(name); ok {
+		return t, nil
+	}
+	if err := l.refresh(); err != nil {
+		return Topic{}, err
+	}
+	if t, ok := l.catalog.TopicByName(name); ok {
+		return t, nil
+	}
+	return Topic{}, fmt.Errorf("topic %q: %w", name, kerr.UnknownTopicOrPartition)
+}
+
+// byID finds a topic. UNKNOWN_TOPIC_ID, or what kept the view from knowing.
+func (l *lookup) byID(id base.TopicID) (Topic, error) {
+	if t, ok := l.catalog.TopicByID(id); ok {
+		return t, nil
+	}
+	if err := l.refresh(); err != nil {
+		return Topic{}, err
+	}
+	if t, ok := l.catalog.TopicByID(id); ok {
+		return t, nil
+	}
+	return Topic{}, fmt.Errorf("topic id %s: %w", id, kerr.UnknownTopicID)
+}
+
+// topic finds a topic by id where the request's version has ids, else by name.
+func (l *lookup) topic(name string, id base.TopicID, byID bool) (Topic, error) {
+	if byID {
+		return l.byID(id)
+	}
+	return l.byName(name)
+}
+
+// partition checks that t has a partition, and returns t as it is after a Refresh if there was one.
+func (l *lookup) partition(t Topic, partition int32) (Topic, error) {
+	if partition >= 0 && partition < t.Partitions {
+		return t, nil
+	}
+	if partition >= 0 {
+		if err := l.refresh(); err != nil {
+			return t, err
+		}
+		if again, ok := l.catalog.TopicByID(t.ID); ok && partition < again.Partitions {
+			return again, nil
+		}
+	}
+	return t, fmt.Errorf("partition %d of topic %q: %w", partition, t.Name, kerr.UnknownTopicOrPartition)
+}

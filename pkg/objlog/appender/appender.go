@@ -1,0 +1,174 @@
+package appender
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/kafkaapi/batch"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
+)
+
+// Batch is one record batch to append. Bytes are read until done is called, never written.
+type Batch struct {
+	Topic     base.TopicID
+	Partition int32
+	Header    batch.Header
+	Bytes     []byte
+}
+
+// Result is what became of a Batch. Err is nil, wraps a *kerr.Error of the sequencer, or a sentinel of base.
+type Result struct {
+	Err        error
+	BaseOffset base.Offset
+	LogStart   base.Offset
+}
+
+// Committer is the coordinator, as far as the appender needs it.
+type Committer interface {
+	// OpenSession opens a writer session and fences those that this agent had before.
+	OpenSession(ctx context.Context) (base.SessionID, error)
+	// CommitAsync enqueues in the order of the calls; done is called once, from any goroutine.
+	CommitAsync(ctx context.Context, req *metalogpb.CommitRequest, done func(*metalogpb.CommitResult, error))
+}
+
+// Config of an Appender. Zero values mean the defaults, which are the profile `latency`.
+type Config struct {
+	Cluster         base.ClusterID
+	FlushBytes      int64         // flush at; 8 MiB
+	FlushPartitions int           // flush at; 1,000
+	FlushInterval   time.Duration // flush when the oldest request has waited so long; 50 ms
+	// FlushMin is how long the oldest request waits at least when fewer than EagerPuts uploads are under way; 2 ms. The
+	// profile `cost` sets it to FlushInterval.
+	FlushMin       time.Duration
+	EagerPuts      int           // 2
+	PutsInFlight   int           // 8
+	BufferBytes    int64         // of requests held; 128 MiB
+	ProduceTimeout time.Duration // after which a request fails with a retriable error; 30 s
+}
+
+// CostProfile is for stores that bill by the request: a few PUTs a second an agent.
+func CostProfile() Config {
+	return Config{FlushInterval: 250 * time.Millisecond, FlushMin: 250 * time.Millisecond}
+}
+
+func (c Config) withDefaults() Config {
+	c.FlushBytes = cmp.Or(c.FlushBytes, 8<<20)
+	c.FlushPartitions = cmp.Or(c.FlushPartitions, 1000)
+	c.FlushInterval = cmp.Or(c.FlushInterval, 50*time.Millisecond)
+	c.FlushMin = cmp.Or(c.FlushMin, 2*time.Millisecond)
+	c.EagerPuts = cmp.Or(c.EagerPuts, 2)
+	c.PutsInFlight = cmp.Or(c.PutsInFlight, 8)
+	c.BufferBytes = cmp.Or(c.BufferBytes, 128<<20)
+	c.ProduceTimeout = cmp.Or(c.ProduceTimeout, 30*time.Second)
+	return c
+}
+
+// Deps of an Appender.
+type Deps struct {
+	Store      objstore.Store
+	Committer  Committer
+	Logger     *slog.Logger
+	Now        func() time.Time
+	Registerer prometheus.Registerer
+}
+
+// Appender is the write path of one agent.
+type Appender struct {
+	cfg     Config
+	deps    Deps
+	metrics *metrics
+	budget  *semaphore.Weighted
+	in      chan *request
+	events  *mailbox
+	stopped chan struct{}
+}
+
+// request is one Append.
+type request struct {
+	batches []Batch
+	done    func([]Result)
+	bytes   int64
+	weight  int64 // of the budget
+	arrived time.Time
+}
+
+const requestsQueued = 1024
+
+// New returns an appender that does nothing until Run.
+func New(cfg Config, deps Deps) *Appender {
+	cfg = cfg.withDefaults()
+	return &Appender{
+		cfg: cfg, deps: deps, metrics: newMetrics(deps.Registerer, deps.Logger), budget: semaphore.NewWeighted(cfg.BufferBytes),
+		in: make(chan *request, requestsQueued), events: newMailbox(), stopped: make(chan struct{}),
+	}
+}
+
+// Append takes batches over and returns once they are buffered. It blocks while the buffer is full, until ctx ends; the
+// batches then fail with base.ErrUnavailable. done is called exactly once, with a result a batch, and must not block.
+func (a *Appender) Append(ctx context.Context, batches []Batch, done func([]Result)) {
+	if len(batches) == 0 {
+		done(nil)
+		return
+	}
+	r := &request{batches: batches, done: done, arrived: a.deps.Now()}
+	for i := range batches {
+		r.bytes += int64(len(batches[i].Bytes))
+	}
+	r.weight = min(r.bytes, a.cfg.BufferBytes)
+	if err := a.budget.Acquire(ctx, r.weight); err != nil {
+		r.weight = 0
+		a.finish(r, fmt.Errorf("write buffer is full: %w: %w", base.ErrUnavailable, err))
+		return
+	}
+	select {
+	case a.in <- r:
+		a.late()
+	case <-ctx.Done():
+		a.finish(r, fmt.Errorf("write buffer is full: %w: %w", base.ErrUnavailable, context.Cause(ctx)))
+	case <-a.stopped:
+		a.finish(r, errStops)
+	}
+}
+
+// late answers requests that came in while the loop stopped. The race, as a walk: (1) stop closes stopped and empties the
+// queue. (2) An Append that saw room in the queue before sends its request, and nobody will receive it. (3) As stopped
+// was closed before, that Append sees it here, and empties the queue itself. Several may do so at a time.
+func (a *Appender) late() {
+	select {
+	case <-a.stopped:
+	default:
+		return
+	}
+	for {
+		select {
+		case r := <-a.in:
+			a.finish(r, errStops)
+		default:
+			return
+		}
+	}
+}
+
+var errStops = fmt.Errorf("the agent stops: %w", base.ErrUnavailable)
+
+// finish answers a request whose batches all failed alike.
+func (a *Appender) finish(r *request, err error) {
+	results := make([]Result, len(r.batches))
+	for i := range results {
+		results[i] = Result{Err: err, BaseOffset: -1, LogStart: -1}
+	}
+	a.answer(r, results)
+}
+
+func (a *Appender) answer(r *request, results []Result) {
+	r.done(results)
+	a.budget.Release(r.weight)
+}

@@ -1,0 +1,161 @@
+package appender
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
+)
+
+// commit sends what may be sent: in the order of the numbers, up to the first flush whose upload is not settled. After
+// an error nothing is sent until every commit under way was answered and a pause is over; then the first unanswered one
+// goes first again.
+func (l *loop) commit(now time.Time) {
+	if !l.resendAt.IsZero() {
+		if l.sent > 0 || now.Before(l.resendAt) {
+			return
+		}
+		l.resendAt = time.Time{}
+	}
+	for _, f := range l.queue {
+		if f.put == putting {
+			break // what comes behind it may be lost yet
+		}
+		if f.put == putDone && f.empty() {
+			f.put = putFailed
+			l.fail(f, errHole)
+		}
+	}
+	for len(l.queue) > 0 && l.queue[0].put == putFailed {
+		l.abandoned = append(l.abandoned, uint64(l.queue[0].id.Number))
+		l.queue = l.queue[1:]
+	}
+	for i := 0; i < len(l.queue); i++ {
+		f := l.queue[i]
+		switch {
+		case f.put == putting:
+			return
+		case f.put == putFailed:
+			// Named by the commit behind it; it leaves the queue with that one.
+			continue
+		case !f.sent:
+			l.send(f, i)
+		}
+	}
+}
+
+func (l *loop) send(f *flush, index int) {
+	if f.request == nil {
+		req := &metalogpb.CommitRequest{
+			Session: uint64(f.id.Session), Number: uint64(f.id.Number), Size: f.built.Size, Extents: f.extents(),
+			ResolvedBelow: uint64(l.queue[0].id.Number), Abandoned: l.abandoned,
+		}
+		l.abandoned = nil
+		for j := index - 1; j >= 0 && l.queue[j].put == putFailed; j-- {
+			req.Abandoned = append(req.Abandoned, uint64(l.queue[j].id.Number))
+		}
+		f.request = req
+	}
+	f.sent = true
+	l.sent++
+	start := l.a.deps.Now()
+	l.a.deps.Committer.CommitAsync(l.ctx, f.request, func(res *metalogpb.CommitResult, err error) {
+		l.a.events.send(func(l *loop) { l.committed(f, res, err, start) })
+	})
+}
+
+// committed takes the answer to a commit.
+func (l *loop) committed(f *flush, res *metalogpb.CommitResult, err error, start time.Time) {
+	if f.failed != nil || f.answered || f.id.Session != l.session {
+		return // its session ended meanwhile
+	}
+	l.sent--
+	f.sent = false
+	switch {
+	case err == nil:
+		err = l.settle(f, res)
+		if err == nil {
+			l.a.metrics.commit.Observe(l.a.deps.Now().Sub(start).Seconds())
+			l.resendWait = 0
+			return
+		}
+		l.endSession(fmt.Errorf("commit of segment %s: %w", f.id, err))
+	case errors.Is(err, base.ErrFenced) && l.first() != f:
+		// Walk (5) of the package comment: maybe only the gap before it. The one that goes first will tell.
+		l.again(f, err)
+	case !errors.Is(err, base.ErrUnavailable) && !errors.Is(err, base.ErrNotLeader) && !errors.Is(err, context.Canceled) &&
+		!errors.Is(err, context.DeadlineExceeded):
+		l.endSession(fmt.Errorf("commit of segment %s: %w: %w", f.id, base.ErrUnavailable, err))
+	default:
+		l.again(f, err)
+	}
+}
+
+// again has a commit sent once more. The errors of one round of commits make one pause.
+func (l *loop) again(f *flush, err error) {
+	if l.resendAt.IsZero() {
+		l.resendWait = min(max(2*l.resendWait, retryMin), retryMax)
+		l.resendAt = l.a.deps.Now().Add(l.resendWait)
+	}
+	l.a.deps.Logger.Debug("commit is sent again", "object", f.id.String(), "error", err)
+}
+
+// first is the oldest flush that is to be committed.
+func (l *loop) first() *flush {
+	for _, f := range l.queue {
+		if f.put != putFailed {
+			return f
+		}
+	}
+	return nil
+}
+
+var errHole = fmt.Errorf("an earlier batch of the partition was not stored: %w", base.ErrUnavailable)
+
+// settle answers a flush's requests from its result and takes it out of the queue.
+func (l *loop) settle(f *flush, res *metalogpb.CommitResult) error {
+	if len(res.GetExtents()) != len(f.built.Extents) {
+		return fmt.Errorf("the result has %d extents, the segment %d: %w: %w", len(res.GetExtents()), len(f.built.Extents), base.ErrUnavailable, base.ErrCorrupt)
+	}
+	f.answered = true
+	next := 0
+	for _, r := range f.requests {
+		results := make([]Result, len(r.batches))
+		for i := range results {
+			place := f.built.Order[next]
+			next++
+			if _, lost := f.lost[r.batches[i].tp()]; lost {
+				results[i] = Result{Err: errHole, BaseOffset: -1, LogStart: -1}
+				continue
+			}
+			results[i] = resultOf(res.Extents[place.Extent], place.Batch)
+		}
+		l.a.answer(r, results)
+	}
+	kept := l.queue[:0]
+	for _, q := range l.queue {
+		// Failed ones before it were named by its commit, and are done with.
+		if q != f && (q.id.Number > f.id.Number || q.put != putFailed) {
+			kept = append(kept, q)
+		}
+	}
+	clear(l.queue[len(kept):])
+	l.queue = kept
+	return nil
+}
+
+func resultOf(e *metalogpb.ExtentResult, i int32) Result {
+	if int(i) >= len(e.GetBatches()) || e.Batches[i] == nil {
+		return Result{Err: fmt.Errorf("no result for the batch: %w", base.ErrUnavailable), BaseOffset: -1, LogStart: -1}
+	}
+	b := e.Batches[i]
+	if b.ErrorCode != 0 {
+		return Result{Err: fmt.Errorf("sequencer: %w", kerr.ErrorForCode(int16(b.ErrorCode))), BaseOffset: -1, LogStart: base.Offset(e.LogStart)}
+	}
+	return Result{BaseOffset: base.Offset(b.BaseOffset), LogStart: base.Offset(e.LogStart)}
+}

@@ -1,0 +1,174 @@
+package appender
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/kafkaapi/batch"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/segment"
+)
+
+type putState int
+
+const (
+	putting putState = iota
+	putDone
+	putFailed
+)
+
+// flush is one object on its way.
+type flush struct {
+	id         base.ObjectID
+	requests   []*request
+	partitions map[base.TopicPartition]struct{}
+	oldest     time.Time // arrival of its oldest request
+	put        putState
+	built      segment.Built
+	sent       bool
+	request    *metalogpb.CommitRequest         // once it was sent
+	lost       map[base.TopicPartition]struct{} // partitions that fail although the object stands
+	failed     error                            // set: no request of it succeeds any more
+	answered   bool                             // every request has its answer
+}
+
+// flush takes the front of the buffer and starts its upload.
+func (l *loop) flush(now time.Time) {
+	l.number++
+	requests, bytes, partitions := l.cut()
+	f := &flush{
+		id: base.ObjectID{Session: l.session, Number: l.number}, requests: requests, partitions: partitions, oldest: requests[0].arrived,
+	}
+	l.a.metrics.flushBytes.Observe(float64(bytes))
+	l.a.metrics.flushAge.Observe(now.Sub(f.oldest).Seconds())
+	l.queue = append(l.queue, f)
+	l.puts++
+	l.wg.Add(1)
+	ctx := l.uploads
+	go func() {
+		defer l.wg.Done()
+		built, err := l.a.upload(ctx, f)
+		l.a.events.send(func(l *loop) { l.uploaded(f, built, err) })
+	}()
+}
+
+// upload digests, lays out and stores a flush's batches.
+func (a *Appender) upload(ctx context.Context, f *flush) (segment.Built, error) {
+	id := f.id
+	var batches []segment.Batch
+	for _, r := range f.requests {
+		for i := range r.batches {
+			b := &r.batches[i]
+			batches = append(batches, segment.Batch{
+				Topic: b.Topic, Partition: b.Partition, Header: b.Header, Digest: batch.Digest(b.Bytes), Bytes: b.Bytes,
+			})
+		}
+	}
+	built := segment.Build(segment.Header{Cluster: a.cfg.Cluster, Session: id.Session, Number: id.Number}, batches)
+	start := a.deps.Now()
+	ctx, cancel := context.WithTimeout(ctx, f.oldest.Add(a.cfg.ProduceTimeout).Sub(start))
+	defer cancel()
+	if err := objstore.PutSettled(ctx, a.deps.Store, id.Key(), built.Payload); err != nil {
+		return built, fmt.Errorf("upload segment %s: %w: %w", id, base.ErrUnavailable, err)
+	}
+	a.metrics.put.Observe(a.deps.Now().Sub(start).Seconds())
+	built.Payload = nil // the requests' bytes are free once they are answered
+	return built, nil
+}
+
+// uploaded notes the end of a PUT. A failed one takes with it the batches of its partitions in every later flush, and in
+// the buffer (P4). No later flush was sent for commit yet, as none passes one whose upload is not settled.
+func (l *loop) uploaded(f *flush, built segment.Built, err error) {
+	l.puts--
+	f.put = putDone
+	if err != nil {
+		f.put = putFailed
+	}
+	if f.failed != nil { // its session ended meanwhile; now nobody reads the bytes any more
+		l.fail(f, f.failed)
+		return
+	}
+	f.built = built
+	if err == nil {
+		return
+	}
+	l.a.deps.Logger.Warn("a segment could not be stored", "object", f.id.String(), "error", err)
+	now, lost := l.a.deps.Now(), maps.Clone(f.partitions)
+	l.fail(f, err)
+	for _, later := range l.queue {
+		if later.id.Number > f.id.Number {
+			later.lose(lost)
+			l.poison.addPart(later.requests, lost, now)
+		}
+	}
+	l.failBehind(lost, err)
+}
+
+// lose marks the partitions as ones that fail in this flush.
+func (f *flush) lose(lost map[base.TopicPartition]struct{}) {
+	for tp := range lost {
+		if _, ok := f.partitions[tp]; !ok {
+			continue
+		}
+		if f.lost == nil {
+			f.lost = map[base.TopicPartition]struct{}{}
+		}
+		f.lost[tp] = struct{}{}
+	}
+}
+
+// empty tells whether nothing is left of the flush that may be committed.
+func (f *flush) empty() bool { return len(f.lost) == len(f.partitions) }
+
+// extents are those to commit. One of a lost partition stays, so that the others keep their indexes, but has no batches:
+// its bytes lie in the object and get no offsets.
+func (f *flush) extents() []*metalogpb.ExtentMeta {
+	if len(f.lost) == 0 {
+		return f.built.Extents
+	}
+	out := make([]*metalogpb.ExtentMeta, len(f.built.Extents))
+	for i, e := range f.built.Extents {
+		out[i] = e
+		if _, ok := f.lost[base.TopicPartition{Topic: base.TopicID(e.TopicId), Partition: e.Partition}]; ok {
+			out[i] = &metalogpb.ExtentMeta{TopicId: e.TopicId, Partition: e.Partition, Position: e.Position, Length: e.Length}
+		}
+	}
+	return out
+}
+
+func overlap(a, b map[base.TopicPartition]struct{}) bool {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	for tp := range a {
+		if _, ok := b[tp]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// fail answers a flush's requests with a retriable error, once its upload reads their bytes no more: until then it only
+// holds the producers to their sequences.
+func (l *loop) fail(f *flush, err error) {
+	if f.answered {
+		return
+	}
+	if f.failed == nil {
+		f.failed = err
+		for _, r := range f.requests {
+			l.poison.add(r, l.a.deps.Now())
+		}
+	}
+	if f.put == putting {
+		return
+	}
+	f.answered = true
+	for _, r := range f.requests {
+		l.a.finish(r, f.failed)
+	}
+}

@@ -1,0 +1,130 @@
+package appender
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
+)
+
+// poison remembers idempotent producers whose batches failed here, by partition: what they had in flight behind the
+// failed batch would be out of order, which is not retriable for every client. It fails retriably instead, until the
+// producer comes again from the failed sequence on; from then on it must come in order for the rest of poisonFor, since
+// batches from before the failure may still arrive behind the one that came again.
+type poison map[poisonKey]poisoned
+
+type poisonKey struct {
+	tp       base.TopicPartition
+	producer int64
+}
+
+type poisoned struct {
+	epoch int16
+	next  int32 // the sequence that must come before any higher one
+	at    time.Time
+}
+
+const (
+	// poisonFor bounds how long a producer is held to it: by then everything it had in flight has arrived.
+	poisonFor = 5 * time.Second
+	poisonMax = 10_000
+)
+
+func (b *Batch) tp() base.TopicPartition {
+	return base.TopicPartition{Topic: b.Topic, Partition: b.Partition}
+}
+
+func (r *request) touches(partitions map[base.TopicPartition]struct{}) bool {
+	for i := range r.batches {
+		if _, ok := partitions[r.batches[i].tp()]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+func keyOf(b *Batch) poisonKey { return poisonKey{b.tp(), b.Header.ProducerID} }
+
+// ahead is how far sequence a lies before b; sequences wrap from 2^31-1 to 0. Negative: behind.
+func ahead(a, b int32) int32 {
+	d := (a - b) & 0x7fffffff
+	if d > 1<<30 {
+		return -1
+	}
+	return d
+}
+
+// add notes the first failed sequence of each producer of the request.
+func (p poison) add(r *request, now time.Time) {
+	for i := range r.batches {
+		p.note(&r.batches[i], now)
+	}
+}
+
+// addPart is add for the batches of some partitions only.
+func (p poison) addPart(requests []*request, partitions map[base.TopicPartition]struct{}, now time.Time) {
+	for _, r := range requests {
+		for i := range r.batches {
+			if _, ok := partitions[r.batches[i].tp()]; ok {
+				p.note(&r.batches[i], now)
+			}
+		}
+	}
+}
+
+func (p poison) note(b *Batch, now time.Time) {
+	if b.Header.ProducerID < 0 {
+		return
+	}
+	k := keyOf(b)
+	old, ok := p[k]
+	if ok && old.epoch == b.Header.ProducerEpoch && now.Sub(old.at) < poisonFor && ahead(b.Header.BaseSequence, old.next) >= 0 {
+		return // the one noted is the earlier
+	}
+	if !ok && len(p) >= poisonMax {
+		p.sweep(now)
+		if len(p) >= poisonMax {
+			return // the sequencer will judge
+		}
+	}
+	p[k] = poisoned{epoch: b.Header.ProducerEpoch, next: b.Header.BaseSequence, at: now}
+}
+
+func (p poison) sweep(now time.Time) {
+	for k, x := range p {
+		if now.Sub(x.at) >= poisonFor {
+			delete(p, k)
+		}
+	}
+}
+
+// check refuses a request with a batch behind a failed one. Otherwise it moves on what is expected of its producers.
+func (p poison) check(r *request, now time.Time) error {
+	if len(p) == 0 {
+		return nil
+	}
+	moved := map[poisonKey]poisoned{}
+	for i := range r.batches {
+		b := &r.batches[i]
+		k := keyOf(b)
+		x, ok := p[k]
+		if m, again := moved[k]; again {
+			x = m
+		}
+		if !ok || now.Sub(x.at) >= poisonFor || b.Header.ProducerEpoch != x.epoch {
+			delete(p, k)
+			continue
+		}
+		switch d := ahead(b.Header.BaseSequence, x.next); {
+		case d > 0:
+			return fmt.Errorf("sequence %d of producer %d failed and has not come again: %w", x.next, b.Header.ProducerID, base.ErrUnavailable)
+		case d == 0:
+			x.next = (x.next + b.Header.LastOffsetDelta + 1) & 0x7fffffff
+			moved[k] = x
+		}
+	}
+	for k, x := range moved {
+		p[k] = x
+	}
+	return nil
+}

@@ -1,0 +1,33 @@
+// Package fetcher reads spans out of the bucket, through a cache.
+//
+// # Concepts
+//
+// A block is the batches of one span: read by one ranged GET, checked, and patched with the offsets and the leader epoch
+// that they have in their partition. Blocks are cached under (object, position), the least recently used going first.
+//
+// # Invariants
+//
+//	F1 a block's bytes are written before it is shared and never again: what Read returns may be kept and sent, not changed.
+//	F2 no batch is returned whose CRC was not checked when its block was made.
+//	F3 the cache holds at most CacheBytes; a block above that is returned but not kept.
+//	F4 of readers that miss one block at one time, one asks the store; its end of patience is not the others'.
+//	F5 a block counts for the base offset, epoch and length that it was made for. Asked for others, it is read anew.
+//
+// # Concurrency
+//
+// All methods may be called concurrently. There is no goroutine: the first reader that misses loads for those that wait
+// for it. The race of a loader that gives up, as a walk:
+//
+//  1. A misses and loads; B misses and waits for A.
+//  2. A's ctx ends, and its GET with it. A takes its load off the table, marks it as given up, and wakes B.
+//  3. B looks again: no block, no load. B loads by itself. Had C come in between, B would wait for C.
+//
+// # Failure
+//
+// base.ErrNotFound (the object was merged away: look the span up again), base.ErrUnavailable and ctx's end pass through.
+// Bytes that are not what the metalog says are base.ErrCorrupt, with object and position. Errors are not cached.
+//
+// # Non-goals
+//
+// Read-ahead, hedging, a pool of its own for cold reads.
+package fetcher

@@ -1,0 +1,183 @@
+package fetcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sort"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/kafkaapi/batch"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
+)
+
+// DefaultCacheBytes is the cache's size when Config gives none.
+const DefaultCacheBytes = 256 << 20
+
+// spanBytesMax bounds what one read allocates. Writers end spans at 8 MiB, but for a single batch that is larger.
+const spanBytesMax = 256 << 20
+
+// Config is what a Fetcher works with.
+type Config struct {
+	Store      objstore.Store
+	CacheBytes int64                 // 0 means DefaultCacheBytes; negative means no cache
+	Logger     *slog.Logger          // nil means none
+	Registerer prometheus.Registerer // nil means no metrics
+}
+
+// Fetcher reads batches. All methods may be called concurrently.
+type Fetcher struct {
+	store   objstore.Store
+	cache   *cache
+	logger  *slog.Logger
+	metrics *metrics
+}
+
+// Request asks for batches of one span.
+type Request struct {
+	Object     base.ObjectID
+	Position   int64       // of the span in the object, bytes
+	Length     int64       // of the span, bytes
+	Base       base.Offset // of the span's first batch
+	From       base.Offset // the batch that holds it is the first returned
+	MaxBytes   int
+	AtLeastOne bool // return the first batch even if it is above MaxBytes
+	Epoch      base.Epoch
+}
+
+func (r *Request) key() key { return key{r.Object, r.Position} }
+
+func (r *Request) loadKey() loadKey { return loadKey{r.key(), r.Base, r.Epoch, r.Length} }
+
+// New returns a Fetcher with an empty cache.
+func New(cfg Config) *Fetcher {
+	if cfg.CacheBytes == 0 {
+		cfg.CacheBytes = DefaultCacheBytes
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	f := &Fetcher{store: cfg.Store, cache: newCache(cfg.CacheBytes), logger: cfg.Logger}
+	f.metrics = newMetrics(cfg.Registerer, f.cache, cfg.Logger)
+	return f
+}
+
+// Read returns the batches from the one that holds From on, each whole and patched, and stops before MaxBytes would be
+// exceeded; none when the span ends before From. The slices are the cache's: they must not be changed. Errors:
+// base.ErrNotFound when the object is gone, base.ErrCorrupt and base.ErrVersion for what is there,
+// base.ErrUnavailable, and ctx's own.
+func (f *Fetcher) Read(ctx context.Context, r Request) ([][]byte, error) {
+	b, err := f.block(ctx, &r)
+	if err != nil {
+		return nil, fmt.Errorf("read %d bytes at %d of object %s: %w", r.Length, r.Position, r.Object, err)
+	}
+	first := sort.Search(len(b.lasts), func(i int) bool { return b.lasts[i] >= r.From })
+	end, total := first, 0
+	for end < len(b.batches) {
+		n := len(b.batches[end])
+		if total+n > r.MaxBytes && (end > first || !r.AtLeastOne) {
+			break
+		}
+		total += n
+		end++
+	}
+	return b.batches[first:end:end], nil
+}
+
+// block gets the block from the cache, from a load that is under way, or from the store.
+func (f *Fetcher) block(ctx context.Context, r *Request) (*block, error) {
+	for {
+		b, l, mine := f.cache.lookup(r)
+		switch {
+		case b != nil:
+			f.metrics.hits.Inc()
+			return b, nil
+		case mine:
+			f.metrics.misses.Inc()
+			return f.carryOut(ctx, r, l)
+		}
+		select {
+		case <-l.done:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		if l.block != nil || l.err != nil {
+			return l.block, l.err
+		}
+	}
+}
+
+// carryOut is a load by the reader that came first. Whatever happens, a panic included, the load ends: readers wait for it.
+func (f *Fetcher) carryOut(ctx context.Context, r *Request, l *load) (b *block, err error) {
+	defer func() {
+		if ctx.Err() != nil && err != nil {
+			f.cache.finish(r, l, nil, nil) // given up: F4
+			return
+		}
+		f.cache.finish(r, l, b, err)
+	}()
+	if r.Length <= 0 || r.Length > spanBytesMax || r.Position < 0 {
+		return nil, fmt.Errorf("no span has such a place: %w", base.ErrCorrupt)
+	}
+	data := make([]byte, r.Length)
+	if err := f.store.GetRange(ctx, r.Object.Key(), r.Position, data); err != nil {
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil, fmt.Errorf("the object ends before the span: %w: %w", base.ErrCorrupt, err)
+		}
+		return nil, err
+	}
+	f.metrics.read.Add(float64(len(data)))
+	b, err = newBlock(data, r.Base, r.Epoch)
+	if err != nil {
+		f.logger.Error("damaged span", "object", r.Object.String(), "position", r.Position, "length", r.Length, "err", err)
+	}
+	return b, err
+}
+
+// newBlock takes data over: it checks its batches and patches them in place.
+func newBlock(data []byte, offset base.Offset, epoch base.Epoch) (*block, error) {
+	b := &block{base: offset, epoch: epoch, length: int64(len(data))}
+	for rest := data; len(rest) > 0; {
+		h, next, err := batch.Parse(rest)
+		at := len(data) - len(rest)
+		if err != nil {
+			return nil, fmt.Errorf("batch %d bytes into the span: %w", at, err)
+		}
+		one := rest[:h.Length:h.Length]
+		if h.LastOffsetDelta < 0 || !batch.CheckCRC(h, one) {
+			return nil, fmt.Errorf("batch %d bytes into the span has a wrong CRC or offset delta: %w", at, base.ErrCorrupt)
+		}
+		batch.PatchOffsets(one, offset, epoch)
+		offset += base.Offset(h.LastOffsetDelta) + 1
+		b.batches = append(b.batches, one)
+		b.lasts = append(b.lasts, offset-1)
+		rest = next
+	}
+	return b, nil
+}
+
+// Insert puts a span that was just written into the cache, as if it had been read. The batches are copied. Batches that
+// are not sound are left out of the cache: a reader will meet them.
+func (f *Fetcher) Insert(object base.ObjectID, position int64, first base.Offset, epoch base.Epoch, batches [][]byte) {
+	var size int64
+	for _, b := range batches {
+		size += int64(len(b))
+	}
+	if size == 0 || size > f.cache.max {
+		return
+	}
+	data := make([]byte, 0, size)
+	for _, b := range batches {
+		data = append(data, b...)
+	}
+	b, err := newBlock(data, first, epoch)
+	if err != nil {
+		f.logger.Error("batches for the cache are not sound", "object", object.String(), "position", position, "err", err)
+		return
+	}
+	f.cache.insert(key{object, position}, b)
+}

@@ -1,0 +1,36 @@
+package fetcher
+
+import (
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	hits   prometheus.Counter
+	misses prometheus.Counter
+	read   prometheus.Counter // bytes
+}
+
+func newMetrics(reg prometheus.Registerer, c *cache, logger *slog.Logger) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "gnomon", Subsystem: "fetcher", Name: name, Help: help})
+	}
+	m := &metrics{
+		hits:   counter("cache_hits_total", "Spans read from the cache."),
+		misses: counter("cache_misses_total", "Spans read from the bucket."),
+		read:   counter("read_bytes_total", "Bytes read from the bucket."),
+	}
+	if reg == nil {
+		return m
+	}
+	held := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "gnomon", Subsystem: "fetcher", Name: "cache_bytes", Help: "Bytes that the cache holds.",
+	}, func() float64 { return float64(c.size()) })
+	for _, x := range []prometheus.Collector{m.hits, m.misses, m.read, held} {
+		if err := reg.Register(x); err != nil {
+			logger.Warn("metric of the fetcher is not registered", "err", err)
+		}
+	}
+	return m
+}
