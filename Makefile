@@ -1,16 +1,76 @@
-# Gnomon's build. `make test` needs Go and make only.
-.PHONY: build test check generate
-TOOL = go tool -modfile=tools/go.mod
+# Gnomon's build. `make test` needs Go and make only; `make check` also a C compiler (race detector) and the network.
+#
+#   make build     bin/gnomon and the other commands
+#   make test      all tests, under 8 minutes on two cores
+#   make check     what must hold before a change lands; each step is a target of its own, see CHECKS
+#   make generate  the code that comes from proto/
+#   make bench     the figures of docs/BENCH.md
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := build
+
+TOOL := go tool -modfile=tools/go.mod
+# Folders with Go code of ours; those that are not there yet do not count.
+GO_DIRS := $(wildcard cmd internal pkg tests)
+RACE_PKGS ?= ./internal/... ./pkg/...
+FUZZ_TIME ?= 5s
+TEST_TIMEOUT ?= 8m
+CHECKS := fmt vet staticcheck golangci proto tidy generated race fuzz minio kcat
+
+export GNOMON_TOOLS_DIR ?= $(HOME)/.cache/gnomon
+
+.PHONY: build test check generate bench $(CHECKS)
 
 build:
+	mkdir -p bin
 	go build ./...
+	if [ -d cmd ]; then go build -o bin/ ./cmd/...; fi
 
 test:
-	go test -timeout 8m ./...
+	go test -timeout $(TEST_TIMEOUT) ./...
 
 check:
-	@test -z "$$(gofmt -l cmd internal pkg tests 2>/dev/null)" || { gofmt -l cmd internal pkg tests; echo "run gofmt -w"; exit 1; }
-	go vet ./...
+	for step in $(CHECKS); do tools/timed.sh "$$step" $(MAKE) "$$step" || exit 1; done
 
 generate:
 	$(TOOL) buf generate proto --template proto/buf.gen.yaml
+
+bench:
+	go run ./tests/bench
+
+fmt:
+	files="$$(gofmt -l $(GO_DIRS))"; \
+	if [ -n "$$files" ]; then echo "not formatted; run gofmt -w on:"; echo "$$files"; exit 1; fi
+
+vet:
+	go vet ./...
+
+staticcheck:
+	$(TOOL) staticcheck ./...
+
+golangci:
+	$(TOOL) golangci-lint run --timeout 15m ./...
+
+proto:
+	$(TOOL) buf lint proto
+
+tidy:
+	go mod tidy -diff
+	cd tools && go mod tidy -diff
+
+generated:
+	tools/generated.sh
+
+race:
+	go test -race -timeout 20m $(RACE_PKGS)
+
+fuzz:
+	tools/fuzz.sh $(FUZZ_TIME)
+
+minio:
+	if [ -x tests/minio/run.sh ]; then tests/minio/run.sh; else echo "no tests/minio/run.sh: left out"; fi
+
+kcat:
+	if command -v kcat >/dev/null; then tests/interop/kcat.sh; else echo "kcat is not installed: interop with librdkafka left out"; fi

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/coordinator/groups"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -43,6 +45,8 @@ func (tx *Tx) commitOffsets(req *kmsg.OffsetCommitRequest) (kmsg.Response, error
 				po.ErrorCode = kerr.UnknownTopicOrPartition.Code
 			case len(metadata) > OffsetMetadataBytesMax:
 				po.ErrorCode = kerr.OffsetMetadataTooLarge.Code
+			case !utf8.ValidString(metadata) || !utf8.ValidString(req.Group):
+				po.ErrorCode = kerr.InvalidRequest.Code // the metalog can keep no other strings
 			default:
 				id := shown.Info().ID
 				ev.Offsets = append(ev.Offsets, &metalogpb.CommittedOffset{
@@ -195,10 +199,20 @@ func (tx *Tx) listGroups(req *kmsg.ListGroupsRequest) *kmsg.ListGroupsResponse {
 	return resp
 }
 
+// describeGroups describes groups with members as the machine knows them, and those that only have offsets as Empty.
 func (tx *Tx) describeGroups(req *kmsg.DescribeGroupsRequest) *kmsg.DescribeGroupsResponse {
 	resp := req.ResponseKind().(*kmsg.DescribeGroupsResponse)
 	for _, name := range req.Groups {
-		resp.Groups = append(resp.Groups, *tx.l.groups.Describe(name))
+		g := *tx.l.groups.Describe(name)
+		if g.State == string(groups.Dead) {
+			switch st := tx.State().Group(name); {
+			case st != nil && len(st.Offsets) > 0:
+				g.State = string(groups.Empty)
+			case req.Version >= 6:
+				g.ErrorCode, g.ErrorMessage = kerr.GroupIDNotFound.Code, kmsg.StringPtr("no such group")
+			}
+		}
+		resp.Groups = append(resp.Groups, g)
 	}
 	return resp
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
@@ -136,6 +137,9 @@ func configsAsked(t *kmsg.CreateTopicsRequestTopic) ([]*metalogpb.ConfigEntry, *
 	for _, c := range t.Configs {
 		if c.Value == nil {
 			return nil, fail(kerr.InvalidConfig, "config %q of topic %q has no value", c.Name, t.Topic)
+		}
+		if !utf8.ValidString(c.Name) || !utf8.ValidString(*c.Value) {
+			return nil, fail(kerr.InvalidConfig, "config %q of topic %q is not UTF-8", c.Name, t.Topic)
 		}
 		out = append(out, &metalogpb.ConfigEntry{Name: c.Name, Value: *c.Value})
 	}

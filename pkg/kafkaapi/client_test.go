@@ -3,6 +3,7 @@ package kafkaapi
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -140,9 +141,10 @@ func TestAutoCreation(t *testing.T) {
 func TestPassingFaultIsRetried(t *testing.T) {
 	h, ctx := start(t, nil), testContext(t)
 	h.add("t", 1, nil)
-	left := 3
+	var left atomic.Int32
+	left.Store(3)
 	fault := func(results []ProduceResult) {
-		if left--; left >= 0 {
+		if left.Add(-1) >= 0 {
 			results[0] = ProduceResult{Err: fmt.Errorf("commit: %w", kerr.NotLeaderForPartition)}
 		}
 	}
@@ -151,7 +153,7 @@ func TestPassingFaultIsRetried(t *testing.T) {
 	if err := producer.ProduceSync(ctx, kgo.StringRecord("x")).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
-	if left >= 0 {
+	if left.Load() >= 0 {
 		t.Fatal("the fault never struck")
 	}
 }

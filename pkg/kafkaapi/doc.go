@@ -19,7 +19,8 @@
 //	   the bytes that arrive, and a body passes its shape (shapes.go) before it is decoded.
 //	K4 what connections hold is bounded: requests and bytes each, and bytes over all. At a bound sockets are not read.
 //	K5 ApiVersions and dispatch come from one table, Supported; what it does not list closes the connection.
-//	K6 a passing fault gets a code that clients retry, never UNKNOWN_SERVER_ERROR (errors.go is the one place).
+//	K6 a passing fault, and an error that nobody knows, gets a code that clients retry, never UNKNOWN_SERVER_ERROR
+//	   (errors.go is the one place).
 //	K7 record bytes are copied neither on the way in nor on the way out.
 //
 // # Concurrency

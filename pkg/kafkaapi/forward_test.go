@@ -59,9 +59,7 @@ func TestForwardRefusals(t *testing.T) {
 		"away": fmt.Errorf("call: %w", base.ErrUnavailable), "not leader": base.ErrNotLeader, "standby": fmt.Errorf("fenced: %w", base.ErrReadOnly),
 	}
 	for fault, err := range faults {
-		h.mu.Lock()
-		h.forward = err
-		h.mu.Unlock()
+		h.locked(func() { h.forward = err })
 		for _, req := range forwardedRequests() {
 			a := h.server.apis[req.Key()]
 			want := kerr.CoordinatorNotAvailable

@@ -182,12 +182,15 @@ func (f *frameReader) grow(fr *frame, got, n, size int) {
 	fr.body = b
 }
 
-// release gives back what a frame holds. reuse tells that nobody looks at its bytes any more.
+// release gives back what a frame holds. reuse tells that nobody looks at its bytes any more; else they are left as they
+// are, for whoever still has them.
 func (s *Server) release(fr *frame, conn *budget, reuse bool) {
-	if fr.pooled && reuse && fr.body != nil {
-		s.buffers.put(fr.body)
+	if reuse {
+		if fr.pooled && fr.body != nil {
+			s.buffers.put(fr.body)
+		}
+		fr.body = nil
 	}
-	fr.body = nil
 	s.budget.release(fr.charged)
 	conn.release(fr.chargedC)
 	fr.charged, fr.chargedC = 0, 0

@@ -32,6 +32,7 @@ type memory struct {
 	forwards []int16
 	hidden   map[string]bool // topics that show only after a Refresh
 	poison   bool            // Read panics
+	waiters  int             // subscriptions of Changed
 }
 
 type memoryLog struct {
@@ -147,6 +148,9 @@ func (m *memory) append(b ProduceBatch) ProduceResult {
 	if log == nil {
 		return ProduceResult{Err: kerr.UnknownTopicOrPartition}
 	}
+	if h, _, err := batch.Parse(b.Bytes); err != nil || !batch.CheckCRC(h, b.Bytes) {
+		return ProduceResult{Err: fmt.Errorf("the frame was reused before done (K2): %w", kerr.CorruptMessage)}
+	}
 	stored := slices.Clone(b.Bytes)
 	clear(b.Bytes) // whoever looks at the frame after done sees it
 	batch.PatchOffsets(stored, log.end, 1)
@@ -192,7 +196,14 @@ func (m *memory) Read(_ context.Context, req ReadRequest) (ReadResult, error) {
 func (m *memory) Changed([]base.TopicPartition) (<-chan struct{}, func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.changed, func() {}
+	m.waiters++
+	return m.changed, func() { m.locked(func() { m.waiters-- }) }
+}
+
+// waiting counts the fetches that wait for a change.
+func (m *memory) waiting() (n int) {
+	m.locked(func() { n = m.waiters })
+	return n
 }
 
 func (m *memory) ListOffset(_ context.Context, tp base.TopicPartition, timestamp int64, _ bool, _ base.Epoch) (OffsetAt, error) {

@@ -14,6 +14,8 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
@@ -53,6 +55,11 @@ func Open(cfg Config) (*Log, error) {
 		Endpoints: cfg.Endpoints, DialTimeout: cfg.CallTimeout, DialKeepAliveTime: 5 * time.Second, DialKeepAliveTimeout: 3 * time.Second,
 		TLS: cfg.TLS, Username: cfg.Username, Password: cfg.Password, Logger: zap.NewNop(),
 		MaxCallSendMsgSize: 8 << 20, MaxCallRecvMsgSize: 64 << 20,
+		// gRPC's own default waits up to two minutes between two attempts to connect: too long for an etcd that is back.
+		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
+			MinConnectTimeout: cfg.CallTimeout,
+		})},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("etcd at %s: %w: %w", strings.Join(cfg.Endpoints, ","), base.ErrUnavailable, err)

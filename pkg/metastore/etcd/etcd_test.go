@@ -89,6 +89,9 @@ func (p *proxy) serve() {
 		p.mu.Lock()
 		if err != nil || p.cut {
 			_ = c.Close()
+			if err == nil {
+				_ = up.Close() // etcd's own Close would wait for it
+			}
 			p.mu.Unlock()
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -22,44 +23,34 @@ func (l *loop) commit(now time.Time) {
 		}
 		l.resendAt = time.Time{}
 	}
-	for _, f := range l.queue {
+	for i := 0; i < len(l.queue); {
+		f := l.queue[i]
 		if f.put == putting {
-			break // what comes behind it may be lost yet
+			return // what comes behind it may be lost yet
 		}
 		if f.put == putDone && f.empty() {
 			f.put = putFailed
 			l.fail(f, errHole)
 		}
-	}
-	for len(l.queue) > 0 && l.queue[0].put == putFailed {
-		l.abandoned = append(l.abandoned, uint64(l.queue[0].id.Number))
-		l.queue = l.queue[1:]
-	}
-	for i := 0; i < len(l.queue); i++ {
-		f := l.queue[i]
-		switch {
-		case f.put == putting:
-			return
-		case f.put == putFailed:
-			// Named by the commit behind it; it leaves the queue with that one.
+		if f.put == putFailed { // every lower number was sent: the next request names this one
+			l.abandoned = append(l.abandoned, uint64(f.id.Number))
+			l.queue = slices.Delete(l.queue, i, i+1)
 			continue
-		case !f.sent:
-			l.send(f, i)
 		}
+		if !f.sent {
+			l.send(f)
+		}
+		i++
 	}
 }
 
-func (l *loop) send(f *flush, index int) {
+func (l *loop) send(f *flush) {
 	if f.request == nil {
-		req := &metalogpb.CommitRequest{
+		f.request = &metalogpb.CommitRequest{
 			Session: uint64(f.id.Session), Number: uint64(f.id.Number), Size: f.built.Size, Extents: f.extents(),
 			ResolvedBelow: uint64(l.queue[0].id.Number), Abandoned: l.abandoned,
 		}
 		l.abandoned = nil
-		for j := index - 1; j >= 0 && l.queue[j].put == putFailed; j-- {
-			req.Abandoned = append(req.Abandoned, uint64(l.queue[j].id.Number))
-		}
-		f.request = req
 	}
 	f.sent = true
 	l.sent++
@@ -137,15 +128,7 @@ func (l *loop) settle(f *flush, res *metalogpb.CommitResult) error {
 		}
 		l.a.answer(r, results)
 	}
-	kept := l.queue[:0]
-	for _, q := range l.queue {
-		// Failed ones before it were named by its commit, and are done with.
-		if q != f && (q.id.Number > f.id.Number || q.put != putFailed) {
-			kept = append(kept, q)
-		}
-	}
-	clear(l.queue[len(kept):])
-	l.queue = kept
+	l.queue = slices.DeleteFunc(l.queue, func(q *flush) bool { return q == f })
 	return nil
 }
 

@@ -51,7 +51,7 @@ func Build(h Header, batches []Batch) Built {
 		}
 		e := &extents[len(extents)-1]
 		out.Order[i] = Place{Extent: int32(len(extents) - 1), Batch: int32(len(e.Batches))}
-		e.Batches = append(e.Batches, entryOf(b))
+		e.Batches = append(e.Batches, entryOf(b.Header, len(b.Bytes), b.Digest))
 		e.Length += int64(len(b.Bytes))
 		position += int64(len(b.Bytes))
 		out.Payload = append(out.Payload, b.Bytes)
@@ -60,11 +60,11 @@ func Build(h Header, batches []Batch) Built {
 	return out
 }
 
-func entryOf(b *Batch) BatchEntry {
+func entryOf(h batch.Header, length int, digest base.Digest) BatchEntry {
 	return BatchEntry{
-		Length: int32(len(b.Bytes)), Records: b.Header.Records, ProducerID: b.Header.ProducerID, ProducerEpoch: b.Header.ProducerEpoch,
-		BaseSequence: b.Header.BaseSequence, Attributes: b.Header.Attributes, BaseTimestamp: b.Header.BaseTimestamp,
-		MaxTimestamp: b.Header.MaxTimestamp, Digest: b.Digest,
+		Length: int32(length), Records: h.Records, ProducerID: h.ProducerID, ProducerEpoch: h.ProducerEpoch,
+		BaseSequence: h.BaseSequence, Attributes: h.Attributes, BaseTimestamp: h.BaseTimestamp,
+		MaxTimestamp: h.MaxTimestamp, Digest: digest,
 	}
 }
 
@@ -100,8 +100,9 @@ type Run struct {
 	Batches    int32
 }
 
-// Subset lays some runs of an object's batches out as an object of their own, without copying their bytes. Runs must be in
-// the order of the object. positions are where the runs lie in the new object, parallel to runs.
+// Subset lays some runs of an object's batches out as an object of their own, without copying their bytes. Extents are
+// what Verify returned for the object; runs must lie within them and be in their order, which the caller has checked.
+// positions are where the runs lie in the new object, parallel to runs.
 func Subset(h Header, object []byte, extents []Extent, runs []Run) (out Built, positions []int64) {
 	out.Payload = append(out.Payload, appendHeader(make([]byte, 0, HeaderSize), h))
 	var kept []Extent

@@ -27,14 +27,14 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Header says whose object this is. A copy in another region keeps its source's header.
+// Header says whose object this is. A whole copy in another region keeps its source's header; see Subset for others.
 type Header struct {
 	Cluster base.ClusterID
 	Session base.SessionID
 	Number  base.ObjectNumber
 }
 
-// Batch is a footer's entry for one batch.
+// BatchEntry is a footer's entry for one batch.
 type BatchEntry struct {
 	Length        int32
 	Records       int32
@@ -54,6 +54,10 @@ type Extent struct {
 	Position  int64 // from the start of the object
 	Length    int64
 	Batches   []BatchEntry
+}
+
+func (e *Extent) partition() base.TopicPartition {
+	return base.TopicPartition{Topic: e.Topic, Partition: e.Partition}
 }
 
 func appendHeader(b []byte, h Header) []byte {

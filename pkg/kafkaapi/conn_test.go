@@ -1,0 +1,104 @@
+package kafkaapi
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
+)
+
+func (h *harness) connections() int {
+	h.server.mu.Lock()
+	defer h.server.mu.Unlock()
+	return h.server.open
+}
+
+// A client that goes away ends its waiting fetch: nothing is held for it until max_wait.
+func TestGoneClientEndsItsFetch(t *testing.T) {
+	h := start(t, nil)
+	topic := h.add("t", 1, nil)
+	w := h.dial()
+	w.send(fetchRequest(13, 250_000, topic.ID, 0, 0), 1)
+	eventually(t, "the fetch to wait", func() bool { return h.waiting() == 1 })
+	_ = w.nc.Close()
+	eventually(t, "the connection to end", func() bool { return h.connections() == 0 && h.waiting() == 0 })
+}
+
+// K3, K7: a request of many steps arrives whole, byte for byte.
+func TestLargeRequest(t *testing.T) {
+	h := start(t, nil)
+	topic := h.add("t", 1, map[string]string{maxMessageBytesName: "50000000"})
+	value := make([]byte, 9_000_001)
+	for i := range value {
+		value[i] = byte(i * 31)
+	}
+	b := makeBatch(1, string(value))
+	w := h.dial()
+	for range 3 { // the second and third meet buffers that were used before
+		resp := ask[*kmsg.ProduceResponse](w, produceRequest(9, "t", 0, slices.Clone(b)), 9)
+		if p := resp.Topics[0].Partitions[0]; p.ErrorCode != 0 {
+			t.Fatalf("%+v", p)
+		}
+	}
+	h.locked(func() {
+		for _, stored := range h.logs[base.TopicPartition{Topic: topic.ID}].batches {
+			if !slices.Equal(stored[16:], b[16:]) {
+				t.Error("the bytes changed on the way")
+			}
+		}
+	})
+}
+
+// K4: all budgets are free again when nothing is in flight, also after requests that broke off.
+func TestBudgetComesBack(t *testing.T) {
+	h := start(t, nil)
+	h.add("t", 1, nil)
+	for range 5 {
+		w := h.dial()
+		ask[*kmsg.ProduceResponse](w, produceRequest(9, "t", 0, makeBatch(1, "x")), 9)
+		w.raw(append(prefix(90<<20, 0, 9), make([]byte, 3<<20)...))
+		_ = w.nc.Close()
+		garbage := h.dial()
+		garbage.raw(append(prefix(100, 0, 9), make([]byte, 100)...))
+		_ = garbage.nc.Close()
+	}
+	eventually(t, "the connections to end", func() bool { return h.connections() == 0 })
+	if !h.server.budget.sem.TryAcquire(h.server.budget.max) {
+		t.Fatal("bytes are held for nobody")
+	}
+}
+
+// An Appender that gives too few results breaks nothing but its own answer.
+func TestAppenderThatMiscounts(t *testing.T) {
+	h := start(t, nil)
+	h.add("t", 1, nil)
+	h.server.deps.Appender = badAppender{}
+	resp := ask[*kmsg.ProduceResponse](h.dial(), produceRequest(9, "t", 0, makeBatch(1, "x")), 9)
+	if p := resp.Topics[0].Partitions[0]; p.ErrorCode == 0 {
+		t.Fatalf("%+v", p)
+	}
+	h.alive()
+}
+
+type badAppender struct{ Appender }
+
+func (badAppender) Append(_ context.Context, _ []ProduceBatch, done func([]ProduceResult)) {
+	done(nil)
+}
+
+func TestServerCloses(t *testing.T) {
+	h := start(t, nil)
+	w := h.dial()
+	ask[*kmsg.MetadataResponse](w, kmsg.NewPtrMetadataRequest(), 12)
+	begin := time.Now()
+	if err := h.server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !w.closed() || time.Since(begin) > 5*time.Second {
+		t.Errorf("closed after %v", time.Since(begin))
+	}
+}

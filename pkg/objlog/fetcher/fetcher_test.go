@@ -1,0 +1,258 @@
+package fetcher
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/kafkaapi/batch"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/counting"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/fault"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/memory"
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+const batchSize = batch.HeaderSize + 39
+
+// sound returns a batch of n records and batchSize bytes.
+func sound(n int) []byte {
+	b := make([]byte, batchSize)
+	binary.BigEndian.PutUint32(b[8:], uint32(len(b)-12))
+	b[16] = 2
+	binary.BigEndian.PutUint32(b[23:], uint32(n-1))
+	binary.BigEndian.PutUint32(b[57:], uint32(n))
+	binary.BigEndian.PutUint32(b[17:], crc32.Checksum(b[21:], castagnoli))
+	return b
+}
+
+var object = base.ObjectID{Session: 1, Number: 2}
+
+const position = 48
+
+type world struct {
+	t     *testing.T
+	store *counting.Store
+	f     *Fetcher
+}
+
+// newWorld has an object with a span of batches of 1, 2, 3 records at position, from offset 100 on.
+func newWorld(t *testing.T, cacheBytes int64, faults fault.Options) *world {
+	t.Helper()
+	inner := memory.New()
+	put(t, inner, object, sound(1), sound(2), sound(3))
+	w := &world{t: t, store: counting.New(fault.New(inner, faults))}
+	w.f = New(Config{Store: w.store, CacheBytes: cacheBytes})
+	return w
+}
+
+func put(t *testing.T, s objstore.Store, id base.ObjectID, batches ...[]byte) {
+	t.Helper()
+	payload := append(objstore.Payload{make([]byte, position)}, batches...)
+	if err := s.Put(t.Context(), id.Key(), payload); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *world) gets() int64 { return w.store.Snapshot().Of(objstore.OpGetRange).Calls }
+
+func span(change func(r *Request)) Request {
+	r := Request{Object: object, Position: position, Length: 3 * batchSize, Base: 100, From: 100, MaxBytes: 1 << 20, Epoch: 9}
+	if change != nil {
+		change(&r)
+	}
+	return r
+}
+
+func (w *world) offsets(r Request) []base.Offset {
+	w.t.Helper()
+	batches, err := w.f.Read(w.t.Context(), r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var out []base.Offset
+	for _, b := range batches {
+		h, rest, err := batch.Parse(b)
+		if err != nil || len(rest) != 0 || !batch.CheckCRC(h, b) || h.LeaderEpoch != r.Epoch {
+			w.t.Fatalf("batch %+v, %d bytes more, %v", h, len(rest), err)
+		}
+		out = append(out, h.BaseOffset)
+	}
+	return out
+}
+
+func TestReadLimits(t *testing.T) {
+	w := newWorld(t, 0, fault.Options{})
+	for _, c := range []struct {
+		name   string
+		change func(r *Request)
+		want   []base.Offset
+	}{
+		{"all", nil, []base.Offset{100, 101, 103}},
+		{"from within a batch", func(r *Request) { r.From = 102 }, []base.Offset{101, 103}},
+		{"from its last offset", func(r *Request) { r.From = 105 }, []base.Offset{103}},
+		{"from behind the span", func(r *Request) { r.From = 106 }, nil},
+		{"from before the span", func(r *Request) { r.From = 3 }, []base.Offset{100, 101, 103}},
+		{"exactly two", func(r *Request) { r.MaxBytes = 2 * batchSize }, []base.Offset{100, 101}},
+		{"less than two", func(r *Request) { r.MaxBytes = 2*batchSize - 1 }, []base.Offset{100}},
+		{"less than one", func(r *Request) { r.MaxBytes = 1 }, nil},
+		{"at least one", func(r *Request) { r.MaxBytes, r.AtLeastOne, r.From = 1, true, 101 }, []base.Offset{101}},
+		{"at least one, two fit", func(r *Request) { r.MaxBytes, r.AtLeastOne = 2*batchSize, true }, []base.Offset{100, 101}},
+	} {
+		got := w.offsets(span(c.change))
+		if len(got) != len(c.want) {
+			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
+			continue
+		}
+		for i := range got {
+			if got[i] != c.want[i] {
+				t.Errorf("%s: got %v, want %v", c.name, got, c.want)
+			}
+		}
+	}
+	if n := w.gets(); n != 1 {
+		t.Errorf("%d GETs, want 1 cold and none warm", n)
+	}
+}
+
+// F5: the same place asked for with another base, epoch or length is another block.
+func TestOtherPlacement(t *testing.T) {
+	w := newWorld(t, 0, fault.Options{})
+	w.offsets(span(nil))
+	if got := w.offsets(span(func(r *Request) { r.Base, r.From, r.Epoch = 500, 500, 17 })); got[2] != 503 {
+		t.Errorf("got %v", got)
+	}
+	if got := w.offsets(span(func(r *Request) { r.Length = 2 * batchSize })); len(got) != 2 {
+		t.Errorf("a span that was cut short has %v", got)
+	}
+	if got := w.offsets(span(nil)); got[0] != 100 || w.gets() != 4 {
+		t.Errorf("got %v after %d GETs", got, w.gets())
+	}
+}
+
+func TestBadBytes(t *testing.T) {
+	w := newWorld(t, 0, fault.Options{})
+	inner := memory.New()
+	broken := sound(1)
+	broken[70] ^= 1
+	put(t, inner, object, sound(1), broken, sound(1))
+	f := New(Config{Store: inner})
+	for _, c := range []struct {
+		name string
+		f    *Fetcher
+		r    Request
+		want error
+	}{
+		{"wrong CRC", f, span(nil), base.ErrCorrupt},
+		{"cut within a batch", w.f, span(func(r *Request) { r.Length-- }), base.ErrCorrupt},
+		{"behind the end", w.f, span(func(r *Request) { r.Length += batchSize }), base.ErrCorrupt},
+		{"no length", w.f, span(func(r *Request) { r.Length = 0 }), base.ErrCorrupt},
+		{"absurd length", w.f, span(func(r *Request) { r.Length = 1 << 50 }), base.ErrCorrupt},
+		{"no object", w.f, span(func(r *Request) { r.Object.Number = 77 }), base.ErrNotFound},
+	} {
+		_, err := c.f.Read(t.Context(), c.r)
+		if !errors.Is(err, c.want) || !bytes.Contains([]byte(err.Error()), []byte(c.r.Object.String())) {
+			t.Errorf("%s: got %v, want %v with the object's name", c.name, err, c.want)
+		}
+	}
+}
+
+// F3.
+func TestBoundedCache(t *testing.T) {
+	inner := memory.New()
+	store := counting.New(inner)
+	cost := int64(batchSize + 2*blockOverhead)
+	f := New(Config{Store: store, CacheBytes: 3 * cost})
+	read := func(n base.ObjectNumber) {
+		t.Helper()
+		r := Request{Object: base.ObjectID{Session: 5, Number: n}, Position: position, Length: batchSize, MaxBytes: 1 << 20}
+		if got, err := f.Read(t.Context(), r); err != nil || len(got) != 1 {
+			t.Fatal(len(got), err)
+		}
+		if f.cache.size() > 3*cost {
+			t.Fatalf("the cache holds %d bytes, the limit is %d", f.cache.size(), 3*cost)
+		}
+	}
+	for n := base.ObjectNumber(1); n <= 4; n++ {
+		put(t, inner, base.ObjectID{Session: 5, Number: n}, sound(1))
+	}
+	for _, n := range []base.ObjectNumber{1, 2, 3, 1, 4, 1, 3, 2} { // 4 puts 2 out, not 1
+		read(n)
+	}
+	if n := store.Snapshot().Of(objstore.OpGetRange).Calls; n != 5 {
+		t.Errorf("%d GETs, want 5", n)
+	}
+	w := newWorld(t, 10, fault.Options{})
+	if got := w.offsets(span(nil)); len(got) != 3 || w.f.cache.size() != 0 {
+		t.Errorf("a block above the limit: got %v, held %d", got, w.f.cache.size())
+	}
+}
+
+// F4: one GET for many; and when the first one's patience ends, another takes over.
+func TestSingleFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 0, fault.Options{Latency: func(op objstore.Op, _ string, phase fault.Phase) time.Duration {
+			if op == objstore.OpGetRange && phase == fault.Before {
+				return time.Second
+			}
+			return 0
+		}})
+		impatient, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := w.f.Read(impatient, span(nil)); err == nil {
+				t.Error("the reader whose ctx ended got no error")
+			}
+		})
+		synctest.Wait()
+		for range 20 {
+			wg.Go(func() {
+				if got, err := w.f.Read(t.Context(), span(nil)); err != nil || len(got) != 3 {
+					t.Errorf("got %d batches, %v", len(got), err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := w.gets(); n != 2 {
+			t.Errorf("%d GETs, want 1 given up and 1 for all", n)
+		}
+	})
+}
+
+func TestErrorsAreNotCached(t *testing.T) {
+	fail := true
+	w := newWorld(t, 0, fault.Options{Hook: func(op objstore.Op, _ string, _ fault.Phase) error {
+		if op == objstore.OpGetRange && fail {
+			return fault.ErrInjected
+		}
+		return nil
+	}})
+	if _, err := w.f.Read(t.Context(), span(nil)); !errors.Is(err, base.ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+	fail = false
+	w.offsets(span(nil))
+}
+
+func TestInsert(t *testing.T) {
+	w := newWorld(t, 0, fault.Options{})
+	batches := [][]byte{sound(1), sound(2), sound(3)}
+	w.f.Insert(object, position, 100, 9, batches)
+	clear(batches[0]) // the caller's again
+	if got := w.offsets(span(nil)); len(got) != 3 || got[2] != 103 || w.gets() != 0 {
+		t.Errorf("got %v after %d GETs, want none", got, w.gets())
+	}
+	w.f.Insert(base.ObjectID{Number: 9}, position, 0, 9, [][]byte{{1, 2, 3}})
+	if size := w.f.cache.size(); size != 3*batchSize+4*blockOverhead {
+		t.Errorf("the cache holds %d bytes", size)
+	}
+}
