@@ -196,16 +196,33 @@ func (r *Region) writeEndpoints() error {
 	return os.Rename(tmp, r.cfg.EndpointsFile)
 }
 
-// Run serves until ctx ends.
+// Run serves until ctx ends. Agents stop first: what clients have in flight is then still committed and answered.
 func (r *Region) Run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return r.coord.Run(ctx) })
-	g.Go(func() error { return r.links.run(ctx) })
-	g.Go(func() error { return r.serveAdmin(ctx) })
-	for _, a := range r.agents {
-		g.Go(func() error { return a.Run(ctx) })
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	behind, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	back, bctx := errgroup.WithContext(behind)
+	for _, run := range []func(context.Context) error{r.coord.Run, r.links.run, r.serveAdmin} {
+		back.Go(func() error {
+			err := run(bctx)
+			if err != nil {
+				cancel() // agents cannot go on without
+			}
+			return err
+		})
 	}
-	return g.Wait()
+	front, fctx := errgroup.WithContext(ctx)
+	for _, a := range r.agents {
+		front.Go(func() error { return a.Run(fctx) })
+	}
+	front.Go(func() error {
+		<-fctx.Done()
+		return nil
+	})
+	err := front.Wait()
+	stop()
+	return errors.Join(err, back.Wait())
 }
 
 // WaitReady waits until the region leads, and every agent's view is loaded and serves.

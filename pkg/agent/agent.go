@@ -95,9 +95,14 @@ func (a *Agent) View() *View { return a.view }
 // Run serves until ctx ends. It opens the listener to clients once the view is loaded: a client that connects earlier
 // waits in the listener's backlog.
 func (a *Agent) Run(ctx context.Context) error {
+	// The write path outlives the server: what is in flight when ctx ends is settled, and answered, first.
+	writing, stopWriting := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWriting()
+	var write errgroup.Group
+	write.Go(func() error { return a.appender.Run(writing) })
+
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.view.Run(ctx) })
-	g.Go(func() error { return a.appender.Run(ctx) })
 	g.Go(func() error { return quiet(a.cfg.Registry.FollowAgents(ctx, a.catalog.SetAgents)) })
 	g.Go(func() error {
 		if err := a.view.Replica().WaitFor(ctx, 1); err != nil {
@@ -106,7 +111,9 @@ func (a *Agent) Run(ctx context.Context) error {
 		g.Go(func() error { return quiet(a.cfg.Registry.Register(ctx, a.registration())) })
 		return quiet(a.server.Serve(ctx, a.cfg.Listener))
 	})
-	return g.Wait()
+	err := g.Wait()
+	stopWriting()
+	return errors.Join(err, write.Wait())
 }
 
 // quiet drops the error that only says that ctx ended.

@@ -88,7 +88,10 @@ func kafkaError(err error, f family) *kerr.Error {
 	if ke := known(err, f); ke != nil {
 		return ke
 	}
-	return kerr.KafkaStorageError
+	if f == familyWrite {
+		return kerr.KafkaStorageError
+	}
+	return passing[f]
 }
 
 // known is the Kafka error that err wraps or that its sentinel means; nil when it has neither.

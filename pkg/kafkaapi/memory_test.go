@@ -229,7 +229,17 @@ func (m *memory) EpochEnd(_ context.Context, tp base.TopicPartition, epoch, _ ba
 	return EpochEnd{Epoch: min(epoch, 1), End: m.logs[tp].end}, nil
 }
 
+// Forward answers as the leader does, but leaves it to the caller to say in which version.
 func (m *memory) Forward(_ context.Context, _ Client, req kmsg.Request) (kmsg.Response, error) {
+	resp, err := m.lead(req)
+	if err != nil {
+		return nil, err
+	}
+	resp.SetVersion(0)
+	return resp, nil
+}
+
+func (m *memory) lead(req kmsg.Request) (kmsg.Response, error) {
 	m.mu.Lock()
 	m.forwards = append(m.forwards, req.Key())
 	err := m.forward

@@ -263,8 +263,12 @@ func TestIdleAndSlowConnectionsAreClosed(t *testing.T) {
 	topic := h.add("t", 1, nil)
 	w = h.dial()
 	fetch := fetchRequest(13, 150, topic.ID, 0, 0)
+	begin := time.Now()
 	w.send(fetch, 1)
 	w.receive(fetch, 1)
+	if took := time.Since(begin); took < 140*time.Millisecond {
+		t.Errorf("the fetch was given up after %v", took)
+	}
 }
 
 // At shutdown waiting fetches are answered at once, and produces in flight are let settle.

@@ -83,6 +83,9 @@ func ParseHeader(b []byte) (Header, error) {
 	if crc32.Checksum(b[:HeaderSize-4], castagnoli) != binary.BigEndian.Uint32(b[HeaderSize-4:]) {
 		return h, fmt.Errorf("segment header: wrong CRC: %w", base.ErrCorrupt)
 	}
+	if n := binary.BigEndian.Uint16(b[10:]); n != HeaderSize {
+		return h, fmt.Errorf("segment header says that it has %d bytes, want %d: %w", n, HeaderSize, base.ErrCorrupt)
+	}
 	copy(h.Cluster[:], b[12:28])
 	h.Session = base.SessionID(binary.BigEndian.Uint64(b[28:]))
 	h.Number = base.ObjectNumber(binary.BigEndian.Uint64(b[36:]))
