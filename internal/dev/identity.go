@@ -87,14 +87,9 @@ func choosePorts(dir, region string, ephemeral bool) (ports, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return p, err
 	}
-	free := make([]int, 5)
-	for i := range free {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return p, err
-		}
-		defer func() { _ = l.Close() }() // all are held until all are chosen
-		free[i] = l.Addr().(*net.TCPAddr).Port
+	free, err := freePorts(5)
+	if err != nil {
+		return p, err
 	}
 	p = ports{Kafka: free[:2], Admin: free[2], EtcdClient: free[3], EtcdPeer: free[4]}
 	return p, writeJSON(path, p)
@@ -120,4 +115,24 @@ func writeJSON(path string, v any) error {
 		return err
 	}
 	return os.WriteFile(path, append(b, '\n'), 0o644)
+}
+
+// freePorts finds n ports. All are held until all are chosen, so that they differ.
+func freePorts(n int) ([]int, error) {
+	var held []net.Listener
+	defer func() {
+		for _, l := range held {
+			_ = l.Close()
+		}
+	}()
+	var ports []int
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		held = append(held, l)
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports, nil
 }

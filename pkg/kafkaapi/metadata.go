@@ -194,7 +194,7 @@ func (a *autoCreate) run() {
 // somebody else to do so.
 func creationError(code int16) error {
 	switch err := kerr.ErrorForCode(code); err {
-	case nil, kerr.TopicAlreadyExists:
+	case nil, kerr.TopicAlreadyExists: //nolint:errorlint // made from a code, never wrapped
 		return nil
 	case kerr.PolicyViolation:
 		return kerr.UnknownTopicOrPartition

@@ -44,13 +44,14 @@ type Config struct {
 	Cluster         base.ClusterID
 	FlushBytes      int64         // flush at; 8 MiB
 	FlushPartitions int           // flush at; 1,000
+	FlushBatches    int           // flush at; 4,000, so that the event of a commit stays small
 	FlushInterval   time.Duration // flush when the oldest request has waited so long; 50 ms
 	// FlushMin is how long the oldest request waits at least when fewer than EagerPuts uploads are under way; 2 ms. The
 	// profile `cost` sets it to FlushInterval.
 	FlushMin       time.Duration
 	EagerPuts      int           // 2
 	PutsInFlight   int           // 8
-	BufferBytes    int64         // of requests held; 128 MiB
+	BufferBytes    int64         // of requests held, what is held about them included; 128 MiB
 	ProduceTimeout time.Duration // after which a request fails with a retriable error; 30 s
 }
 
@@ -62,6 +63,7 @@ func CostProfile() Config {
 func (c Config) withDefaults() Config {
 	c.FlushBytes = cmp.Or(c.FlushBytes, 8<<20)
 	c.FlushPartitions = cmp.Or(c.FlushPartitions, 1000)
+	c.FlushBatches = cmp.Or(c.FlushBatches, 4000)
 	c.FlushInterval = cmp.Or(c.FlushInterval, 50*time.Millisecond)
 	c.FlushMin = cmp.Or(c.FlushMin, 2*time.Millisecond)
 	c.EagerPuts = cmp.Or(c.EagerPuts, 2)
@@ -75,9 +77,9 @@ func (c Config) withDefaults() Config {
 type Deps struct {
 	Store      objstore.Store
 	Committer  Committer
-	Logger     *slog.Logger
+	Logger     *slog.Logger // nil means none
 	Now        func() time.Time
-	Registerer prometheus.Registerer
+	Registerer prometheus.Registerer // nil means no metrics
 }
 
 // Appender is the write path of one agent.
@@ -100,11 +102,21 @@ type request struct {
 	arrived time.Time
 }
 
-const requestsQueued = 1024
+const (
+	requestsQueued = 1024
+	// requestBatchesMax bounds the commit of a flush that is one request: with it the event stays below the 900 KiB that
+	// fit an entry of the metalog, even if each batch is of another topic.
+	requestBatchesMax = 6000
+	// batchOverhead is what a batch is counted for in the buffer beyond its bytes.
+	batchOverhead = 256
+)
 
 // New returns an appender that does nothing until Run.
 func New(cfg Config, deps Deps) *Appender {
 	cfg = cfg.withDefaults()
+	if deps.Logger == nil {
+		deps.Logger = slog.New(slog.DiscardHandler)
+	}
 	return &Appender{
 		cfg: cfg, deps: deps, metrics: newMetrics(deps.Registerer, deps.Logger), budget: semaphore.NewWeighted(cfg.BufferBytes),
 		in: make(chan *request, requestsQueued), events: newMailbox(), stopped: make(chan struct{}),
@@ -112,7 +124,7 @@ func New(cfg Config, deps Deps) *Appender {
 }
 
 // Append takes batches over and returns once they are buffered. It blocks while the buffer is full, until ctx ends; the
-// batches then fail with base.ErrUnavailable. done is called exactly once, with a result a batch, and must not block.
+// batches then fail with base.ErrUnavailable. More than 6,000 batches fail with base.ErrTooLarge. done is called exactly once, with a result a batch, and must not block.
 func (a *Appender) Append(ctx context.Context, batches []Batch, done func([]Result)) {
 	if len(batches) == 0 {
 		done(nil)
@@ -122,9 +134,13 @@ func (a *Appender) Append(ctx context.Context, batches []Batch, done func([]Resu
 	for i := range batches {
 		r.bytes += int64(len(batches[i].Bytes))
 	}
-	r.weight = min(r.bytes, a.cfg.BufferBytes)
+	if len(batches) > requestBatchesMax {
+		a.finish(r, fmt.Errorf("a request of %d batches, at most %d are taken: %w", len(batches), requestBatchesMax, base.ErrTooLarge))
+		return
+	}
+	r.weight = min(r.bytes+int64(len(batches))*batchOverhead, a.cfg.BufferBytes)
 	if err := a.budget.Acquire(ctx, r.weight); err != nil {
-		r.weight = 0
+		r.weight = 0 // nothing was taken
 		a.finish(r, fmt.Errorf("write buffer is full: %w: %w", base.ErrUnavailable, err))
 		return
 	}

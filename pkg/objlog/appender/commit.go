@@ -55,6 +55,9 @@ func (l *loop) send(f *flush) {
 	f.sent = true
 	l.sent++
 	start := l.a.deps.Now()
+	if f.tried.IsZero() {
+		f.tried = start
+	}
 	l.a.deps.Committer.CommitAsync(l.ctx, f.request, func(res *metalogpb.CommitResult, err error) {
 		l.a.events.send(func(l *loop) { l.committed(f, res, err, start) })
 	})

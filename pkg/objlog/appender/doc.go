@@ -34,10 +34,10 @@
 //     the object is garbage.
 //  3. The commit was sent and its answer is lost: the same request again gets the same offsets, from the session's stored
 //     results. They are kept, as ResolvedBelow is at most the number of the oldest flush not answered.
-//  4. The agent is paused between PUT and commit: when it goes on, the commit is accepted if the session still stands. The
-//     client has sent the batch again meanwhile; whichever came second is found to be a duplicate, if it has a producer id.
+//  4. The agent is paused between PUT and commit, or between the commit and its answer, for longer than ProduceTimeout:
+//     when it goes on, the commit is sent as if nothing had been, and accepted if the session still stands. The client has sent the batch again meanwhile; whichever came second is found to be a duplicate, if it has a producer id.
 //  5. The coordinator's leader changes while commits n and n+1 are under way: n fails, and n+1 reaches the new leader,
-//     which calls it fenced because n is missing. Only the first unanswered commit's word on the session counts: n+1
+//     which refuses it because n is missing. Only the first unanswered commit's word on the session counts: n+1
 //     waits, and when all answers are in, both are sent again, in order, unchanged.
 //  6. n took effect, its answer was lost, and n+1 succeeded: n+1 is answered, n is sent again and gets its stored result.
 //  7. PUT n fails while PUTs n+1 and n+2, of the same partition, run or are done: neither was sent for commit, as none

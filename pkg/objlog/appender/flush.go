@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
@@ -30,6 +33,7 @@ type flush struct {
 	put        putState
 	built      segment.Built
 	sent       bool
+	tried      time.Time                        // when it was first sent; zero: never
 	request    *metalogpb.CommitRequest         // once it was sent
 	lost       map[base.TopicPartition]struct{} // partitions that fail although the object stands
 	failed     error                            // set: no request of it succeeds any more
@@ -47,6 +51,7 @@ func (l *loop) flush(now time.Time) {
 	l.a.metrics.flushAge.Observe(now.Sub(f.oldest).Seconds())
 	l.queue = append(l.queue, f)
 	l.puts++
+	l.a.metrics.puts.Inc()
 	l.wg.Add(1)
 	ctx := l.uploads
 	go func() {
@@ -63,11 +68,10 @@ func (a *Appender) upload(ctx context.Context, f *flush) (segment.Built, error) 
 	for _, r := range f.requests {
 		for i := range r.batches {
 			b := &r.batches[i]
-			batches = append(batches, segment.Batch{
-				Topic: b.Topic, Partition: b.Partition, Header: b.Header, Digest: batch.Digest(b.Bytes), Bytes: b.Bytes,
-			})
+			batches = append(batches, segment.Batch{Topic: b.Topic, Partition: b.Partition, Header: b.Header, Bytes: b.Bytes})
 		}
 	}
+	digest(batches)
 	built := segment.Build(segment.Header{Cluster: a.cfg.Cluster, Session: id.Session, Number: id.Number}, batches)
 	start := a.deps.Now()
 	ctx, cancel := context.WithTimeout(ctx, f.oldest.Add(a.cfg.ProduceTimeout).Sub(start))
@@ -80,10 +84,35 @@ func (a *Appender) upload(ctx context.Context, f *flush) (segment.Built, error) 
 	return built, nil
 }
 
+// digest computes the batches' digests, on several cores when that is shorter by more than it costs: SHA-256 takes some
+// 0.6 ms a MiB, which everything in the flush waits for.
+func digest(batches []segment.Batch) {
+	var bytes int64
+	for i := range batches {
+		bytes += int64(len(batches[i].Bytes))
+	}
+	var next atomic.Int64
+	work := func() {
+		for i := next.Add(1) - 1; i < int64(len(batches)); i = next.Add(1) - 1 {
+			batches[i].Digest = batch.Digest(batches[i].Bytes)
+		}
+	}
+	var wg sync.WaitGroup
+	for range min(int64(runtime.GOMAXPROCS(0)), int64(len(batches)), bytes/digestShare) - 1 {
+		wg.Go(work)
+	}
+	work()
+	wg.Wait()
+}
+
+// digestShare is how many bytes a further goroutine must find to do.
+const digestShare = 512 << 10
+
 // uploaded notes the end of a PUT. A failed one takes with it the batches of its partitions in every later flush, and in
 // the buffer (P4). No later flush was sent for commit yet, as none passes one whose upload is not settled.
 func (l *loop) uploaded(f *flush, built segment.Built, err error) {
 	l.puts--
+	l.a.metrics.puts.Dec()
 	f.put = putDone
 	if err != nil {
 		f.put = putFailed

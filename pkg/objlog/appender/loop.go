@@ -19,6 +19,7 @@ type loop struct {
 
 	buffer     []*request
 	bytes      int64
+	batches    int
 	partitions map[base.TopicPartition]struct{}
 
 	session    base.SessionID
@@ -33,6 +34,8 @@ type loop struct {
 	resendAt   time.Time         // zero: no commit is to be sent again
 	resendWait time.Duration
 	poison     poison
+	stepped    time.Time // the last step
+	awoke      time.Time // when the process went on after a pause
 }
 
 // Run flushes until ctx ends; what is buffered or under way then fails with a retriable error.
@@ -50,9 +53,9 @@ func (a *Appender) Run(ctx context.Context) error {
 		case r := <-a.in:
 			l.take(r)
 		case <-a.events.wake:
-			l.handle()
 		case <-timer.C:
 		}
+		l.handle() // first of all: an answer that is there is not late
 	}
 	cancel()
 	l.stop()
@@ -89,6 +92,7 @@ func (l *loop) take(r *request) {
 func (l *loop) hold(r *request) {
 	l.buffer = append(l.buffer, r)
 	l.bytes += r.bytes
+	l.batches += len(r.batches)
 	for i := range r.batches {
 		l.partitions[r.batches[i].tp()] = struct{}{}
 	}
@@ -97,6 +101,10 @@ func (l *loop) hold(r *request) {
 // step does whatever can be done now.
 func (l *loop) step() {
 	now := l.a.deps.Now()
+	if now.Sub(l.stepped) > pauseMin {
+		l.awoke = now
+	}
+	l.stepped = now
 	l.expire(now)
 	if len(l.buffer) > 0 && l.session == 0 {
 		l.open()
@@ -114,7 +122,7 @@ func (l *loop) due(now time.Time) bool {
 		return false
 	}
 	age := now.Sub(l.buffer[0].arrived)
-	return l.bytes >= c.FlushBytes || len(l.partitions) >= c.FlushPartitions || age >= c.FlushInterval ||
+	return l.bytes >= c.FlushBytes || len(l.partitions) >= c.FlushPartitions || l.batches >= c.FlushBatches || age >= c.FlushInterval ||
 		age >= c.FlushMin && l.puts < c.EagerPuts
 }
 
@@ -142,9 +150,19 @@ func (l *loop) expire(now time.Time) {
 	if len(l.buffer) > 0 && now.Sub(l.buffer[0].arrived) > timeout {
 		l.failBuffer(fmt.Errorf("neither the coordinator nor the bucket took the request for %v: %w", timeout, base.ErrUnavailable))
 	}
-	if len(l.queue) > 0 && now.Sub(l.queue[0].oldest) > timeout && l.queue[0].put == putDone {
+	if len(l.queue) > 0 && l.overdue(l.queue[0], now) {
 		l.endSession(fmt.Errorf("commit not answered for %v: %w", timeout, base.ErrUnavailable))
 	}
+}
+
+// overdue tells whether a commit is to be given up: when its oldest request came ProduceTimeout ago, but not before the
+// commit was tried for a while, also after a pause of the process (walk 4 of the package comment).
+func (l *loop) overdue(f *flush, now time.Time) bool {
+	if f.put != putDone || f.tried.IsZero() || now.Sub(f.oldest) <= l.a.cfg.ProduceTimeout {
+		return false
+	}
+	grace := min(commitGrace, l.a.cfg.ProduceTimeout)
+	return now.Sub(f.tried) > grace && now.Sub(l.awoke) > grace
 }
 
 // open opens a session. The requests wait in the buffer meanwhile.
@@ -171,6 +189,8 @@ func (l *loop) open() {
 
 const (
 	sessionTimeout = 5 * time.Second
+	commitGrace    = 5 * time.Second
+	pauseMin       = 3 * time.Second // between two steps; the loop sleeps for a second at most
 	retryMin       = 20 * time.Millisecond
 	retryMax       = time.Second
 )
@@ -233,15 +253,19 @@ func (l *loop) failBuffer(err error) {
 }
 
 func (l *loop) clearBuffer() {
-	l.buffer, l.bytes, l.partitions = nil, 0, map[base.TopicPartition]struct{}{}
+	l.buffer, l.bytes, l.batches, l.partitions = nil, 0, 0, map[base.TopicPartition]struct{}{}
 }
 
-// cut takes the oldest requests out of the buffer, FlushBytes of them at most but one at least.
+// cut takes the oldest requests out of the buffer: FlushBytes and FlushBatches of them at most, but one at least.
 func (l *loop) cut() (requests []*request, bytes int64, partitions map[base.TopicPartition]struct{}) {
-	n := 0
-	for n < len(l.buffer) && (n == 0 || bytes+l.buffer[n].bytes <= l.a.cfg.FlushBytes) {
-		bytes += l.buffer[n].bytes
-		n++
+	n, batches := 0, 0
+	for ; n < len(l.buffer); n++ {
+		r := l.buffer[n]
+		if n > 0 && (bytes+r.bytes > l.a.cfg.FlushBytes || batches+len(r.batches) > l.a.cfg.FlushBatches) {
+			break
+		}
+		bytes += r.bytes
+		batches += len(r.batches)
 	}
 	requests, rest := l.buffer[:n:n], l.buffer[n:]
 	if len(rest) == 0 {

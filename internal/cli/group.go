@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"context"
+	"io"
+
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
+)
+
+func groupCommand(env *Env) *cobra.Command {
+	return parent("group", "List and describe consumer groups", groupList(env), groupDescribe(env))
+}
+
+type groupSummary struct {
+	Name         string `json:"name"`
+	State        string `json:"state"`
+	ProtocolType string `json:"protocol_type"`
+	Coordinator  int32  `json:"coordinator"`
+}
+
+func groupList(env *Env) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the consumer groups",
+		Args: arguments(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return env.administer(cmd.Context(), func(ctx context.Context, admin *kadm.Client) error {
+				listed, err := admin.ListGroups(ctx)
+				if err != nil {
+					return failKafka("list the groups", err)
+				}
+				groups := []groupSummary{}
+				for _, g := range listed.Sorted() {
+					groups = append(groups, groupSummary{Name: g.Group, State: g.State, ProtocolType: g.ProtocolType, Coordinator: g.Coordinator})
+				}
+				return env.Emit(groups, func(w io.Writer) {
+					if len(groups) == 0 {
+						env.note("no groups; `gnomon consume TOPIC --group NAME` makes one")
+						return
+					}
+					row(w, "NAME", "STATE", "TYPE", "COORDINATOR")
+					for _, g := range groups {
+						row(w, g.Name, g.State, g.ProtocolType, g.Coordinator)
+					}
+				})
+			})
+		},
+	}
+	env.addBrokers(cmd)
+	return cmd
+}

@@ -1,0 +1,55 @@
+package ops
+
+import (
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gnomon-stream/gnomon/internal/cli"
+	"github.com/gnomon-stream/gnomon/internal/dev"
+)
+
+func devCommand(env *cli.Env) *cobra.Command {
+	o := dev.Options{Buckets: map[string]string{}, Etcds: map[string]string{}}
+	var bucketA, bucketB, etcdA, etcdB, level string
+	cmd := &cobra.Command{
+		Use:   "dev",
+		Short: "Run two regions and the link between them on this machine",
+		Long: `Runs regions a and b, each with an embedded etcd, a bucket in a directory, a coordinator and two agents, and the
+shadow link a-to-b. Kafka at 127.0.0.1:9092 and 9093 (a), 9192 and 9193 (b); admin HTTP at 127.0.0.1:9644 (a) and
+9744 (b). A stop (Ctrl-C, or kill -9) and a start lose nothing.
+
+With --region only one region runs, so that one of two processes on the same --data can be killed.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.Region != "" && o.Region != "a" && o.Region != "b" {
+				return cli.Usage("--region is %q: use a or b, or leave it out for both", o.Region)
+			}
+			var l slog.Level
+			if err := l.UnmarshalText([]byte(level)); err != nil {
+				return cli.Usage("--log-level is %q: use debug, info, warn or error", level)
+			}
+			for name, urls := range map[string][2]string{"a": {bucketA, etcdA}, "b": {bucketB, etcdB}} {
+				if urls[0] != "" {
+					o.Buckets[name] = urls[0]
+				}
+				if urls[1] != "" {
+					o.Etcds[name] = urls[1]
+				}
+			}
+			o.Out, o.Now, o.Version = env.Out, env.Now, env.Version.Version
+			o.Logger = slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: l}))
+			return dev.Run(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.Data, "data", "./gnomon-data", "directory for the data of both regions")
+	f.StringVar(&o.Region, "region", "", "run this region only: a or b")
+	f.BoolVar(&o.EphemeralPorts, "ephemeral-ports", false, "use free ports, the same ones at each start; they are in <data>/<region>/endpoints.json")
+	f.StringVar(&bucketA, "bucket-a", "", "bucket of region a: file:///dir, or s3://bucket/prefix?endpoint=http://127.0.0.1:9000&region=us-east-1&path_style=true")
+	f.StringVar(&bucketB, "bucket-b", "", "bucket of region b")
+	f.StringVar(&etcdA, "etcd-a", "", "etcd of region a that runs elsewhere, such as http://127.0.0.1:2379, instead of the embedded one")
+	f.StringVar(&etcdB, "etcd-b", "", "etcd of region b that runs elsewhere")
+	f.StringVar(&level, "log-level", "warn", "debug, info, warn or error")
+	return cmd
+}
