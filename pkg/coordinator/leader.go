@@ -64,7 +64,7 @@ func (l *leader) run(ctx context.Context) error {
 	defer tick.Stop()
 	err := l.loop(ctx, tick.C)
 	if l.flight != nil {
-		_ = <-l.done // only its end matters; the append's context is ctx's child, so it ends soon
+		<-l.done // only its end matters; the append's context is ctx's child, so it ends soon
 	}
 	if l.groups != nil {
 		for _, reply := range l.groups.Abandon().Replies {

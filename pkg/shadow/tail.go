@@ -118,7 +118,7 @@ func (t *tailing) apply(ctx context.Context, jobs chan<- CopyJob) error {
 	appending := false
 	defer func() {
 		if appending {
-			_ = <-appended // only its end matters: the stream is over
+			<-appended // only its end matters: the stream is over
 			t.r.gate.leave()
 		}
 	}()
