@@ -1,0 +1,105 @@
+package harness
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/gnomon-stream/gnomon/internal/region"
+)
+
+// Dev is a data directory of gnomon dev, and the processes on it.
+type Dev struct {
+	Data string
+	t    testing.TB
+}
+
+// NewDev makes an empty data directory. It is short, as sockets' paths may be.
+func NewDev(t testing.TB) *Dev {
+	t.Helper()
+	return &Dev{Data: filepath.Join(t.TempDir(), "d"), t: t}
+}
+
+func (d *Dev) args(args []string) []string {
+	return append([]string{"dev", "--data", d.Data, "--ephemeral-ports"}, args...)
+}
+
+// Start runs `gnomon dev --ephemeral-ports` with args and waits until it is ready.
+func (d *Dev) Start(args ...string) *Process {
+	d.t.Helper()
+	return start(d.t, fmt.Sprint("gnomon dev ", args), roleCommand, d.args(args)...)
+}
+
+// Launch is Start without the wait, for a start that is to fail or that another process waits for.
+func (d *Dev) Launch(args ...string) *Process {
+	d.t.Helper()
+	return launch(d.t, fmt.Sprint("gnomon dev ", args), roleCommand, d.args(args)...)
+}
+
+// StartPair runs region a and region b as two processes, and returns them once both are ready and the link exists.
+func (d *Dev) StartPair(args ...string) (a, b *Process) {
+	d.t.Helper()
+	a = d.Start(append([]string{"--region", "a"}, args...)...)
+	b = d.Start(append([]string{"--region", "b"}, args...)...)
+	d.WaitLink("ACTIVE")
+	return a, b
+}
+
+// Endpoints of region a or b, from its file.
+func (d *Dev) Endpoints(name string) region.Endpoints {
+	d.t.Helper()
+	raw, err := os.ReadFile(filepath.Join(d.Data, name, "endpoints.json"))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	var e region.Endpoints
+	if err := json.Unmarshal(raw, &e); err != nil {
+		d.t.Fatal(err)
+	}
+	return e
+}
+
+// StartEtcd runs an etcd of its own process, for --etcd-a and --etcd-b. Its URL stays the same when it is started again.
+func (d *Dev) StartEtcd(name string) (*Process, string) {
+	d.t.Helper()
+	dir := filepath.Join(d.Data, name, "etcd-apart")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		d.t.Fatal(err)
+	}
+	file := filepath.Join(dir, "ports.json")
+	var ports []string
+	if raw, err := os.ReadFile(file); err == nil {
+		if err := json.Unmarshal(raw, &ports); err != nil {
+			d.t.Fatal(err)
+		}
+	} else {
+		ports = []string{freePort(d.t), freePort(d.t)}
+		for ports[1] == ports[0] {
+			ports[1] = freePort(d.t)
+		}
+		raw, _ := json.Marshal(ports) // two texts can be encoded
+		if err := os.WriteFile(file, raw, 0o644); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+	p := start(d.t, "etcd of "+name, roleEtcd, slices.Concat([]string{filepath.Join(dir, "data")}, ports)...)
+	return p, "http://127.0.0.1:" + ports[0]
+}
+
+func freePort(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}

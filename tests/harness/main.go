@@ -1,0 +1,68 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gnomon-stream/gnomon/internal/cli"
+	"github.com/gnomon-stream/gnomon/internal/cli/ops"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/embedetcd"
+)
+
+// roleVariable says what this process is: nothing for the tests, else a role.
+const (
+	roleVariable = "GNOMON_TEST_ROLE"
+	roleCommand  = "command"
+	roleEtcd     = "etcd"
+)
+
+// Main runs the tests, or, in a process that a test started, the gnomon command or an etcd.
+func Main(m *testing.M) {
+	switch os.Getenv(roleVariable) {
+	case roleCommand:
+		os.Exit(command())
+	case roleEtcd:
+		os.Exit(etcd(os.Args[1:]))
+	}
+	os.Exit(m.Run())
+}
+
+func command() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	env := &cli.Env{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Now: time.Now, Version: cli.Version{Version: "test"},
+	}
+	return cli.Run(ctx, env, os.Args[1:], ops.Commands()...)
+}
+
+// etcd runs an etcd until a signal. args: directory, client port, peer port.
+func etcd(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	client, err := strconv.Atoi(args[1])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	peer, err := strconv.Atoi(args[2])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	server, err := embedetcd.Start(embedetcd.Config{Dir: args[0], ClientPort: client, PeerPort: peer})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer server.Close()
+	fmt.Println("ready", server.Endpoint())
+	<-ctx.Done()
+	return 0
+}
