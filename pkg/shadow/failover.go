@@ -30,8 +30,8 @@ var ErrNeedsConsent = errors.New("the failover needs consent")
 
 // Modes of a failover, as the report names them.
 const (
-	ModeFenced = "fenced and drained"
-	ModeCut    = "cut"
+	ModeFenced = "fenced" // the source was fenced, and drained to its end
+	ModeCut    = "cut"    // the source was out of reach
 )
 
 // Failover makes this region the primary of what the link shadows: it fences the source in the source's own etcd if that
@@ -48,6 +48,9 @@ func (r *Runner) Failover(ctx context.Context, o Options) (*adminpb.FailoverRepo
 	if err := f.look(ctx); err != nil {
 		return nil, err
 	}
+	if f.info.Paused {
+		f.detail = "the link was paused: what the source took since then was never heard of"
+	}
 	if f.report != nil { // failed over before
 		return f.report, nil
 	}
@@ -60,6 +63,8 @@ func (r *Runner) Failover(ctx context.Context, o Options) (*adminpb.FailoverRepo
 		if err := f.drain(ctx); err != nil {
 			return nil, err
 		}
+	} else {
+		f.await(ctx)
 	}
 	if err := f.flip(ctx); err != nil {
 		return nil, err
@@ -111,7 +116,7 @@ func (f *failover) fence(ctx context.Context) {
 	defer cancel()
 	log, err := f.r.cfg.Remote.Etcd(ctx, f.info.Config, f.info.SourceCluster)
 	if err != nil {
-		f.detail = fmt.Sprintf("the source's etcd is out of reach (%v)", err)
+		f.say("the source's etcd is out of reach (%v)", err)
 		return
 	}
 	fence := &metalogpb.Fence{
@@ -119,13 +124,13 @@ func (f *failover) fence(ctx context.Context) {
 	}
 	if err := log.WriteFence(ctx, fence); err != nil {
 		_ = log.Close()
-		f.detail = fmt.Sprintf("the source could not be fenced in its etcd (%v)", err)
+		f.say("the source could not be fenced in its etcd (%v)", err)
 		return
 	}
 	pos, err := log.Position(ctx)
 	if err != nil {
 		_ = log.Close()
-		f.detail = fmt.Sprintf("the source is fenced, but its etcd went out of reach before its end was known (%v)", err)
+		f.say("the source is fenced, but its etcd went out of reach before its end was known (%v)", err)
 		return
 	}
 	f.frozen, f.head = log, pos.Head.Seq
@@ -145,6 +150,7 @@ func (f *failover) drain(ctx context.Context) error {
 	for {
 		at := f.position()
 		if at >= f.head {
+			f.detail = "" // nothing is left out, whatever was to be said before
 			return nil
 		}
 		select {
@@ -157,7 +163,7 @@ func (f *failover) drain(ctx context.Context) error {
 		f.r.drain = nil
 		f.r.mu.Unlock()
 		if f.o.AcceptMissing {
-			f.detail = fmt.Sprintf("the source is fenced, but could not be drained beyond seq %d of %d (%s)", at, f.head, why)
+			f.say("the source is fenced, but could not be drained beyond seq %d of %d (%s)", at, f.head, why)
 			_ = f.frozen.Close()
 			f.frozen = nil
 			return nil
@@ -165,6 +171,37 @@ func (f *failover) drain(ctx context.Context) error {
 		return fmt.Errorf("the source is fenced (it refuses writes), but could not be drained beyond seq %d of %d (%s); run failover again when its bucket is in reach, or with --accept-missing to lose what is beyond: %w",
 			at, f.head, why, ErrNeedsConsent)
 	}
+}
+
+// await lets what was heard of an unreachable source arrive, as long as it does: its bucket may still be in reach.
+func (f *failover) await(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, f.o.DrainTimeout)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	at, since := f.position(), f.r.cfg.Now()
+	for f.r.behind() && f.r.cfg.Now().Sub(since) < awaitProgress {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		if now := f.position(); now != at {
+			at, since = now, f.r.cfg.Now()
+		}
+	}
+}
+
+// awaitProgress is how long a cut waits for the next entry that was heard of. It is part of the time to recover, which is
+// to stay below a second.
+const awaitProgress = 400 * time.Millisecond
+
+// say adds to what the report tells in words.
+func (f *failover) say(format string, args ...any) {
+	if f.detail != "" {
+		f.detail += "; "
+	}
+	f.detail += fmt.Sprintf(format, args...)
 }
 
 func (f *failover) position() base.Seq {
@@ -184,20 +221,12 @@ func (f *failover) flip(ctx context.Context) error {
 		return err
 	}
 	defer f.r.gate.open()
-	f.r.mu.Lock()
-	seen := f.r.seen
-	f.r.mu.Unlock()
+	seen := f.r.look()
 	mode := ModeCut
 	if f.frozen != nil {
 		mode = ModeFenced
 		seen.headSeq = f.head
 	}
-	var ends knownEnds
-	f.r.cfg.Metalog.With(func(st *state.State) {
-		if l := st.Link(f.r.cfg.Link); l != nil {
-			ends = endsBeyond(l, seen)
-		}
-	})
 	err := f.r.cfg.Metalog.Do(ctx, func(tx Tx) error {
 		l := tx.State().Link(f.r.cfg.Link)
 		switch {
@@ -214,6 +243,7 @@ func (f *failover) flip(ctx context.Context) error {
 		return tx.Emit(&metalogpb.Event{Kind: &metalogpb.Event_RegionFlipped{RegionFlipped: &metalogpb.RegionFlipped{
 			Link: f.r.cfg.Link, Epoch: int32(f.epoch), CutSeq: uint64(info.Position.Seq), CutTimeMs: info.PositionTime,
 			Fenced: f.frozen != nil, SourceSeq: uint64(seen.headSeq), SourceTimeMs: seen.headTime,
+			SourceEnds: endsBeyond(l, seen),
 		}}})
 	})
 	if err != nil {
@@ -225,7 +255,6 @@ func (f *failover) flip(ctx context.Context) error {
 	f.r.cfg.Metalog.With(func(st *state.State) {
 		if l := st.Link(f.r.cfg.Link); l != nil {
 			f.report = ReportOf(st, l)
-			addKnownLoss(f.report, ends)
 		}
 	})
 	if f.report == nil {
@@ -277,19 +306,18 @@ func (f *failover) preview(ctx context.Context) (*adminpb.FailoverReport, error)
 		_, err = log.Position(ectx)
 	}
 	if err == nil {
-		rep.Mode, rep.Detail = ModeFenced, "the source's etcd is in reach: it would be fenced and drained, nothing acked would be lost"
+		rep.Mode = ModeFenced
+		f.say("the source's etcd is in reach: it would be fenced and drained, nothing acked would be lost")
 	} else {
-		rep.Detail = fmt.Sprintf("the source's etcd is out of reach (%v): the cut would be taken as it stands", err)
+		f.say("the source's etcd is out of reach (%v): the cut would be taken as it stands", err)
 	}
-	f.r.mu.Lock()
-	seen := f.r.seen
-	f.r.mu.Unlock()
+	rep.Detail = f.detail
+	seen := f.r.look()
 	f.r.cfg.Metalog.With(func(st *state.State) {
 		if l := st.Link(f.r.cfg.Link); l != nil {
 			info := l.Info()
 			rep.CutSeq, rep.CutTimeMs, rep.SourceSeq = uint64(info.Position.Seq), info.PositionTime, uint64(seen.headSeq)
-			rep.Partitions = boundaryOfImage(l)
-			addKnownLoss(rep, endsBeyond(l, seen))
+			rep.Partitions = boundaryOfImage(l, endsOf(endsBeyond(l, seen)))
 		}
 	})
 	return rep, nil

@@ -1,8 +1,13 @@
 package shadow
 
 import (
+	"bytes"
+	"cmp"
+	"slices"
+
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/adminpb"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
 )
 
@@ -17,12 +22,14 @@ func ReportOf(st *state.State, l *state.Link) *adminpb.FailoverReport {
 		rep.Mode = ModeFenced
 	}
 	rep.RpoSeconds = rpoSeconds(info)
+	ends := endsOf(info.Flip.SourceEnds)
 	for _, b := range info.Boundary {
 		pb := &adminpb.PartitionBoundary{Topic: b.Partition.Topic.String(), Partition: b.Partition.Partition, EndOffset: int64(b.End)}
 		if t := st.Topic(b.Partition.Topic); t != nil {
 			pb.Topic = t.Info().Name
 			pb.MissingBytes = notLocal(t.Partition(b.Partition.Partition))
 		}
+		ends.addLoss(pb, b.Partition)
 		rep.Partitions = append(rep.Partitions, pb)
 	}
 	return rep
@@ -40,36 +47,50 @@ func rpoSeconds(info *state.LinkInfo) *float64 {
 	return &s
 }
 
-// knownEnds is where the source's partitions end, as far as its log was read beyond the image, by topic name.
-type knownEnds map[string]map[int32]base.Offset
-
-// endsBeyond is taken before the flip, which empties the image.
-func endsBeyond(l *state.Link, seen seen) knownEnds {
-	ends := knownEnds{}
+// endsBeyond is where the source's partitions end that end beyond the image, as far as its log was read.
+func endsBeyond(l *state.Link, seen seen) []*metalogpb.SourceEnd {
+	var ends []*metalogpb.SourceEnd
 	for tp, end := range seen.queuedEnds {
+		// A topic that was created beyond the cut is not in the image, and nor is its name.
 		t := l.Image().Topic(tp.Topic)
-		if t == nil {
-			continue // created beyond the cut: status of the source is all that would know it
+		if t == nil || !t.Info().Visible {
+			continue
 		}
-		name := t.Info().Name
-		if ends[name] == nil {
-			ends[name] = map[int32]base.Offset{}
+		if p := t.Partition(tp.Partition); p == nil || p.End < end {
+			ends = append(ends, &metalogpb.SourceEnd{TopicId: tp.Topic[:], Partition: tp.Partition, EndOffset: int64(end)})
 		}
-		ends[name][tp.Partition] = end
 	}
-	return ends
+	slices.SortFunc(ends, func(x, y *metalogpb.SourceEnd) int {
+		return cmp.Or(bytes.Compare(x.TopicId, y.TopicId), cmp.Compare(x.Partition, y.Partition))
+	})
+	return ends[:min(len(ends), sourceEndsMax)]
 }
 
-// addKnownLoss enters what was read of the source's log beyond the cut.
-func addKnownLoss(rep *adminpb.FailoverReport, ends knownEnds) {
-	for _, p := range rep.Partitions {
-		end := max(p.EndOffset, int64(ends[p.Topic][p.Partition]))
-		lost := end - p.EndOffset
-		p.SourceEndOffset, p.LostOffsets = &end, &lost
+// sourceEndsMax keeps the event of a flip well below the size of an entry. What is left out is reported as not known to be
+// lost.
+const sourceEndsMax = 10_000
+
+// knownEnds is what a flip's event, or endsBeyond, says about the source.
+type knownEnds map[base.TopicPartition]int64
+
+func endsOf(ends []*metalogpb.SourceEnd) knownEnds {
+	known := knownEnds{}
+	for _, e := range ends {
+		if len(e.TopicId) == len(base.TopicID{}) {
+			known[base.TopicPartition{Topic: base.TopicID(e.TopicId), Partition: e.Partition}] = e.EndOffset
+		}
 	}
+	return known
 }
 
-func boundaryOfImage(l *state.Link) []*adminpb.PartitionBoundary {
+// addLoss enters what was read of the source's log beyond the boundary of a partition.
+func (k knownEnds) addLoss(pb *adminpb.PartitionBoundary, tp base.TopicPartition) {
+	end := max(pb.EndOffset, k[tp])
+	lost := end - pb.EndOffset
+	pb.SourceEndOffset, pb.LostOffsets = &end, &lost
+}
+
+func boundaryOfImage(l *state.Link, ends knownEnds) []*adminpb.PartitionBoundary {
 	var out []*adminpb.PartitionBoundary
 	for _, t := range l.Image().Topics() {
 		info := t.Info()
@@ -78,9 +99,9 @@ func boundaryOfImage(l *state.Link) []*adminpb.PartitionBoundary {
 		}
 		for i := range t.Partitions() {
 			p := t.Partition(i)
-			out = append(out, &adminpb.PartitionBoundary{
-				Topic: info.Name, Partition: i, EndOffset: int64(p.End), MissingBytes: notLocal(p),
-			})
+			pb := &adminpb.PartitionBoundary{Topic: info.Name, Partition: i, EndOffset: int64(p.End), MissingBytes: notLocal(p)}
+			ends.addLoss(pb, base.TopicPartition{Topic: info.ID, Partition: i})
+			out = append(out, pb)
 		}
 	}
 	return out

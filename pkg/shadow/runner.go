@@ -38,13 +38,29 @@ type Runner struct {
 
 // seen is what the link knows of its source besides the image.
 type seen struct {
-	headSeq    base.Seq
-	headTime   int64 // event time of the newest entry seen, Unix milliseconds
-	contact    time.Time
-	problem    string // why the source cannot be reached; empty when it can
-	oldestTime int64  // event time of the oldest entry seen and not applied, 0 when none
+	headSeq  base.Seq
+	headTime int64 // event time of the newest entry seen, Unix milliseconds
+	contact  time.Time
+	problem  string // why the source cannot be reached; empty when it can
+	// machine is the present stream's, or the last one's; nil before the first.
+	machine *Machine
+	// What look takes of the machine: the event time of the oldest entry that was heard of and is not in the image, 0 when
+	// there is none; where the source's partitions end by such entries; how many bytes they name.
+	oldestTime int64
 	queuedEnds map[base.TopicPartition]base.Offset
-	queued     int64 // bytes
+	queued     int64
+}
+
+// look is what is known of the source now.
+func (r *Runner) look() seen {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.seen
+	if m := s.machine; m != nil {
+		s.oldestTime, s.queued, s.queuedEnds = m.OldestTime(), m.QueuedBytes(), m.Ends()
+	}
+	s.machine = nil
+	return s
 }
 
 // NewRunner returns a runner that does nothing until Run.
@@ -103,6 +119,13 @@ func (r *Runner) problem(err error) {
 	r.seen.problem = err.Error()
 }
 
+// behind tells whether entries were heard of and are not in the image yet.
+func (r *Runner) behind() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.seen.machine != nil && r.seen.machine.OldestTime() != 0
+}
+
 // fault enters a fault of the whole link into the log: the source is not what it was.
 func (r *Runner) fault(ctx context.Context, cause error) {
 	reason := cause.Error()
@@ -155,6 +178,9 @@ func (r *Runner) once(parent context.Context) error {
 		return fmt.Errorf("open the source's bucket: %w", err)
 	}
 	defer func() { _ = bucket.Close() }()
+	r.mu.Lock()
+	r.seen.machine = m
+	r.mu.Unlock()
 	t := &tailing{r: r, m: m, info: info, session: session, source: bucket, drain: drain}
 	err = t.run(ctx)
 	if cause := context.Cause(ctx); parent.Err() == nil && cause != nil && errors.Is(cause, errRestart) {
@@ -197,6 +223,7 @@ type tailing struct {
 	numbers numbers
 	copied  chan copyDone
 	entries chan offered
+	sent    base.Seq // the last entry put into entries; of the streaming goroutine alone
 }
 
 type offered struct {
@@ -219,73 +246,8 @@ func (t *tailing) run(ctx context.Context) error {
 	t.entries = make(chan offered, entriesQueued)
 	g, ctx := errgroup.WithContext(ctx)
 	jobs := make(chan CopyJob, entriesQueued)
-	g.Go(func() error { return t.stream(ctx) })
+	g.Go(func() error { return t.keepStreaming(ctx) })
 	g.Go(func() error { return t.copyAll(ctx, jobs) })
 	g.Go(func() error { return t.apply(ctx, jobs) })
 	return g.Wait()
 }
-
-// stream brings entries: from the source's coordinators, or, in a failover, from its frozen log.
-func (t *tailing) stream(ctx context.Context) error {
-	send := func(raw metastore.RawEntry, head base.Seq) error {
-		select {
-		case t.entries <- offered{raw, head}:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	if t.drain != nil {
-		return t.streamFrozen(ctx, send)
-	}
-	src, err := t.r.cfg.Remote.Source(t.info.Config)
-	if err != nil {
-		return err
-	}
-	d, err := src.Describe(ctx)
-	if err != nil {
-		return fmt.Errorf("reach the source: %w", err)
-	}
-	if base.ClusterID(d.ClusterId) != t.info.SourceCluster {
-		return fmt.Errorf("the source's addresses lead to cluster %x, the link was made for %s: %w", d.ClusterId, t.info.SourceCluster, base.ErrCorrupt)
-	}
-	t.r.mu.Lock()
-	t.r.seen.problem, t.r.seen.contact = "", t.r.cfg.Now()
-	t.r.seen.headSeq = max(t.r.seen.headSeq, base.Seq(d.HeadSeq))
-	from := t.m.Next()
-	t.r.mu.Unlock()
-	if base.Seq(d.HeadSeq)+1 < from {
-		return fmt.Errorf("the source's log ends at seq %d, the image is at %d: it was set back: %w", d.HeadSeq, from-1, metastore.ErrChain)
-	}
-	return src.Follow(ctx, from, d.Incarnation, send)
-}
-
-func (t *tailing) streamFrozen(ctx context.Context, send func(metastore.RawEntry, base.Seq) error) error {
-	pos, err := t.drain.Position(ctx)
-	if err != nil {
-		return fmt.Errorf("read the source's fenced log: %w", err)
-	}
-	t.r.mu.Lock()
-	from := t.m.Next()
-	t.r.seen.headSeq, t.r.seen.problem = pos.Head.Seq, ""
-	t.r.mu.Unlock()
-	for from <= pos.Head.Seq {
-		entries, err := t.drain.Read(ctx, from, drainReadBytes)
-		if errors.Is(err, metastore.ErrTrimmed) {
-			entries, err = t.readArchive(ctx, pos.Incarnation, from)
-		}
-		if err != nil {
-			return fmt.Errorf("read the source's fenced log from seq %d: %w", from, err)
-		}
-		for _, raw := range entries {
-			if err := send(raw, pos.Head.Seq); err != nil {
-				return err
-			}
-			from = raw.Seq + 1
-		}
-	}
-	<-ctx.Done()
-	return ctx.Err()
-}
-
-const drainReadBytes = 4 << 20

@@ -25,9 +25,7 @@ const Backfilling = "BACKFILLING"
 // Status tells how far the link is. What comes from the source carries the time at which it was true, and is unset when
 // it was never seen.
 func (r *Runner) Status() *adminpb.StatusResponse {
-	r.mu.Lock()
-	seen := r.seen
-	r.mu.Unlock()
+	seen := r.look()
 	now := r.cfg.Now()
 	var out *adminpb.StatusResponse
 	r.cfg.Metalog.With(func(st *state.State) {

@@ -8,17 +8,10 @@ import (
 	"time"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
-	"github.com/gnomon-stream/gnomon/pkg/metastore"
-	"github.com/gnomon-stream/gnomon/pkg/metastore/archive"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
-	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 )
-
-func (t *tailing) readArchive(ctx context.Context, incarnation string, from base.Seq) ([]metastore.RawEntry, error) {
-	return archive.NewReader(objstore.AsObjects(t.source)).Read(ctx, incarnation, from, drainReadBytes)
-}
 
 // numbers hands out the numbers of the copier's session and knows the floor: every number at or below it is placed or
 // given up. Copies finish in any order, so the floor is one below the lowest number still out.
@@ -156,7 +149,6 @@ func (t *tailing) apply(ctx context.Context, jobs chan<- CopyJob) error {
 			if err != nil {
 				return err
 			}
-			t.note()
 		case <-changed:
 		}
 	}
@@ -174,7 +166,6 @@ func (t *tailing) offer(e offered) ([]CopyJob, error) {
 	s.headSeq = max(s.headSeq, e.head, e.raw.Seq)
 	_, at := t.m.Head()
 	s.headTime = max(s.headTime, at)
-	t.noteLocked()
 	return jobs, nil
 }
 
@@ -218,6 +209,7 @@ func (t *tailing) settle(ctx context.Context, c copyDone) error {
 	if c.err == nil {
 		t.r.mu.Lock()
 		t.m.Copied(c.job.Object, c.placement)
+		t.r.seen.problem = "" // the bucket is in reach; silence of the source is seen by its last contact
 		t.r.mu.Unlock()
 		return nil
 	}
@@ -259,16 +251,4 @@ func (t *tailing) faultTopics(ctx context.Context, c copyDone) error {
 	}
 	t.m.Skipped(c.job.Object)
 	return nil
-}
-
-func (t *tailing) note() {
-	t.r.mu.Lock()
-	defer t.r.mu.Unlock()
-	t.noteLocked()
-}
-
-// noteLocked keeps what status shows of the queue. Called with r.mu held.
-func (t *tailing) noteLocked() {
-	s := &t.r.seen
-	s.oldestTime, s.queued, s.queuedEnds = t.m.OldestTime(), t.m.QueuedBytes(), t.m.Ends()
 }

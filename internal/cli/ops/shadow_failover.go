@@ -10,6 +10,7 @@ import (
 
 	"github.com/gnomon-stream/gnomon/internal/cli"
 	"github.com/gnomon-stream/gnomon/pkg/adminpb"
+	"github.com/gnomon-stream/gnomon/pkg/shadow"
 )
 
 // failoverJSON is the documented shape of `failover --format json`.
@@ -84,7 +85,8 @@ func failoverText(w io.Writer, r *adminpb.FailoverReport) {
 	if r.DryRun {
 		verb = "would fail over"
 	}
-	_, _ = fmt.Fprintf(w, "link %s %s: %s, epoch %d, at seq %d of %d, in %d ms\n", r.Link, verb, r.Mode, r.Epoch, r.CutSeq, r.SourceSeq, r.DurationMs)
+	mode := map[string]string{shadow.ModeFenced: "source fenced and drained", shadow.ModeCut: "source out of reach, cut"}[r.Mode]
+	_, _ = fmt.Fprintf(w, "link %s %s: %s, epoch %d, at seq %d of %d, in %d ms\n", r.Link, verb, mode, r.Epoch, r.CutSeq, r.SourceSeq, r.DurationMs)
 	if r.Detail != "" {
 		_, _ = fmt.Fprintf(w, "  %s\n", r.Detail)
 	}
@@ -96,7 +98,7 @@ func failoverText(w io.Writer, r *adminpb.FailoverReport) {
 		}
 	}
 	switch {
-	case r.Mode != "cut" && missing == 0:
+	case r.Mode == shadow.ModeFenced && missing == 0:
 		_, _ = fmt.Fprintln(w, "  nothing acked is lost")
 	default:
 		_, _ = fmt.Fprintf(w, "  known to be lost: %d records, the newest %s s; what the source acked and this region never heard of comes on top; %s missing\n",

@@ -3121,8 +3121,11 @@ type RegionFlipped struct {
 	// Whether the source was fenced in its own etcd and drained (RPO 0), or the cut was taken as it stood.
 	Fenced bool `protobuf:"varint,5,opt,name=fenced,proto3" json:"fenced,omitempty"`
 	// What was known of the source's head when the flip was made; 0 when never seen.
-	SourceSeq     uint64 `protobuf:"varint,6,opt,name=source_seq,json=sourceSeq,proto3" json:"source_seq,omitempty"`
-	SourceTimeMs  int64  `protobuf:"varint,7,opt,name=source_time_ms,json=sourceTimeMs,proto3" json:"source_time_ms,omitempty"`
+	SourceSeq    uint64 `protobuf:"varint,6,opt,name=source_seq,json=sourceSeq,proto3" json:"source_seq,omitempty"`
+	SourceTimeMs int64  `protobuf:"varint,7,opt,name=source_time_ms,json=sourceTimeMs,proto3" json:"source_time_ms,omitempty"`
+	// Where partitions of the source ended as far as its log was read, of those that ended beyond the cut: what is known to
+	// be lost. Sorted by topic and partition.
+	SourceEnds    []*SourceEnd `protobuf:"bytes,8,rep,name=source_ends,json=sourceEnds,proto3" json:"source_ends,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3206,6 +3209,74 @@ func (x *RegionFlipped) GetSourceTimeMs() int64 {
 	return 0
 }
 
+func (x *RegionFlipped) GetSourceEnds() []*SourceEnd {
+	if x != nil {
+		return x.SourceEnds
+	}
+	return nil
+}
+
+// SourceEnd is the end offset of a partition at the source.
+type SourceEnd struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TopicId       []byte                 `protobuf:"bytes,1,opt,name=topic_id,json=topicId,proto3" json:"topic_id,omitempty"`
+	Partition     int32                  `protobuf:"varint,2,opt,name=partition,proto3" json:"partition,omitempty"`
+	EndOffset     int64                  `protobuf:"varint,3,opt,name=end_offset,json=endOffset,proto3" json:"end_offset,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SourceEnd) Reset() {
+	*x = SourceEnd{}
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SourceEnd) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SourceEnd) ProtoMessage() {}
+
+func (x *SourceEnd) ProtoReflect() protoreflect.Message {
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SourceEnd.ProtoReflect.Descriptor instead.
+func (*SourceEnd) Descriptor() ([]byte, []int) {
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *SourceEnd) GetTopicId() []byte {
+	if x != nil {
+		return x.TopicId
+	}
+	return nil
+}
+
+func (x *SourceEnd) GetPartition() int32 {
+	if x != nil {
+		return x.Partition
+	}
+	return 0
+}
+
+func (x *SourceEnd) GetEndOffset() int64 {
+	if x != nil {
+		return x.EndOffset
+	}
+	return 0
+}
+
 // Snapshot is the whole state after an entry. Lists are in a fixed order, so equal states have equal bytes.
 type Snapshot struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
@@ -3233,7 +3304,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[41]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3245,7 +3316,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[41]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3258,7 +3329,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{41}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Snapshot) GetFormatVersion() uint32 {
@@ -3404,7 +3475,7 @@ type TopicState struct {
 
 func (x *TopicState) Reset() {
 	*x = TopicState{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[42]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3416,7 +3487,7 @@ func (x *TopicState) String() string {
 func (*TopicState) ProtoMessage() {}
 
 func (x *TopicState) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[42]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3429,7 +3500,7 @@ func (x *TopicState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TopicState.ProtoReflect.Descriptor instead.
 func (*TopicState) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{42}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *TopicState) GetTopicId() []byte {
@@ -3498,7 +3569,7 @@ type EpochStart struct {
 
 func (x *EpochStart) Reset() {
 	*x = EpochStart{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[43]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3510,7 +3581,7 @@ func (x *EpochStart) String() string {
 func (*EpochStart) ProtoMessage() {}
 
 func (x *EpochStart) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[43]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3523,7 +3594,7 @@ func (x *EpochStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EpochStart.ProtoReflect.Descriptor instead.
 func (*EpochStart) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{43}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *EpochStart) GetEpoch() int32 {
@@ -3557,7 +3628,7 @@ type SpanState struct {
 
 func (x *SpanState) Reset() {
 	*x = SpanState{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[44]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3569,7 +3640,7 @@ func (x *SpanState) String() string {
 func (*SpanState) ProtoMessage() {}
 
 func (x *SpanState) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[44]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3582,7 +3653,7 @@ func (x *SpanState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SpanState.ProtoReflect.Descriptor instead.
 func (*SpanState) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{44}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *SpanState) GetBaseOffset() int64 {
@@ -3656,7 +3727,7 @@ type ProducerState struct {
 
 func (x *ProducerState) Reset() {
 	*x = ProducerState{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[45]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3668,7 +3739,7 @@ func (x *ProducerState) String() string {
 func (*ProducerState) ProtoMessage() {}
 
 func (x *ProducerState) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[45]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3681,7 +3752,7 @@ func (x *ProducerState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProducerState.ProtoReflect.Descriptor instead.
 func (*ProducerState) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{45}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ProducerState) GetProducerId() int64 {
@@ -3735,7 +3806,7 @@ type PartitionState struct {
 
 func (x *PartitionState) Reset() {
 	*x = PartitionState{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[46]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3747,7 +3818,7 @@ func (x *PartitionState) String() string {
 func (*PartitionState) ProtoMessage() {}
 
 func (x *PartitionState) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[46]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3760,7 +3831,7 @@ func (x *PartitionState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartitionState.ProtoReflect.Descriptor instead.
 func (*PartitionState) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{46}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *PartitionState) GetLogStart() int64 {
@@ -3835,7 +3906,7 @@ type SessionState struct {
 
 func (x *SessionState) Reset() {
 	*x = SessionState{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[47]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3847,7 +3918,7 @@ func (x *SessionState) String() string {
 func (*SessionState) ProtoMessage() {}
 
 func (x *SessionState) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[47]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3860,7 +3931,7 @@ func (x *SessionState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionState.ProtoReflect.Descriptor instead.
 func (*SessionState) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{47}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *SessionState) GetSession() uint64 {
@@ -3924,7 +3995,7 @@ type StoredResult struct {
 
 func (x *StoredResult) Reset() {
 	*x = StoredResult{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[48]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3936,7 +4007,7 @@ func (x *StoredResult) String() string {
 func (*StoredResult) ProtoMessage() {}
 
 func (x *StoredResult) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[48]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3949,7 +4020,7 @@ func (x *StoredResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredResult.ProtoReflect.Descriptor instead.
 func (*StoredResult) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{48}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *StoredResult) GetNumber() uint64 {
@@ -3986,7 +4057,7 @@ type ResultRun struct {
 
 func (x *ResultRun) Reset() {
 	*x = ResultRun{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[49]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3998,7 +4069,7 @@ func (x *ResultRun) String() string {
 func (*ResultRun) ProtoMessage() {}
 
 func (x *ResultRun) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[49]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4011,7 +4082,7 @@ func (x *ResultRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResultRun.ProtoReflect.Descriptor instead.
 func (*ResultRun) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{49}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ResultRun) GetExtent() int32 {
@@ -4059,7 +4130,7 @@ type CommitRequest struct {
 
 func (x *CommitRequest) Reset() {
 	*x = CommitRequest{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[50]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4071,7 +4142,7 @@ func (x *CommitRequest) String() string {
 func (*CommitRequest) ProtoMessage() {}
 
 func (x *CommitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[50]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4084,7 +4155,7 @@ func (x *CommitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitRequest.ProtoReflect.Descriptor instead.
 func (*CommitRequest) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{50}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *CommitRequest) GetSession() uint64 {
@@ -4143,7 +4214,7 @@ type ExtentMeta struct {
 
 func (x *ExtentMeta) Reset() {
 	*x = ExtentMeta{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[51]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4155,7 +4226,7 @@ func (x *ExtentMeta) String() string {
 func (*ExtentMeta) ProtoMessage() {}
 
 func (x *ExtentMeta) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[51]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4168,7 +4239,7 @@ func (x *ExtentMeta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtentMeta.ProtoReflect.Descriptor instead.
 func (*ExtentMeta) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{51}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ExtentMeta) GetTopicId() []byte {
@@ -4225,7 +4296,7 @@ type BatchMeta struct {
 
 func (x *BatchMeta) Reset() {
 	*x = BatchMeta{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[52]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4237,7 +4308,7 @@ func (x *BatchMeta) String() string {
 func (*BatchMeta) ProtoMessage() {}
 
 func (x *BatchMeta) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[52]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4250,7 +4321,7 @@ func (x *BatchMeta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchMeta.ProtoReflect.Descriptor instead.
 func (*BatchMeta) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{52}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *BatchMeta) GetLength() int32 {
@@ -4321,7 +4392,7 @@ type CommitResult struct {
 
 func (x *CommitResult) Reset() {
 	*x = CommitResult{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[53]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4333,7 +4404,7 @@ func (x *CommitResult) String() string {
 func (*CommitResult) ProtoMessage() {}
 
 func (x *CommitResult) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[53]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4346,7 +4417,7 @@ func (x *CommitResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitResult.ProtoReflect.Descriptor instead.
 func (*CommitResult) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{53}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *CommitResult) GetNumber() uint64 {
@@ -4374,7 +4445,7 @@ type ExtentResult struct {
 
 func (x *ExtentResult) Reset() {
 	*x = ExtentResult{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[54]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4386,7 +4457,7 @@ func (x *ExtentResult) String() string {
 func (*ExtentResult) ProtoMessage() {}
 
 func (x *ExtentResult) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[54]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4399,7 +4470,7 @@ func (x *ExtentResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtentResult.ProtoReflect.Descriptor instead.
 func (*ExtentResult) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{54}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ExtentResult) GetBatches() []*BatchResult {
@@ -4429,7 +4500,7 @@ type BatchResult struct {
 
 func (x *BatchResult) Reset() {
 	*x = BatchResult{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[55]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4441,7 +4512,7 @@ func (x *BatchResult) String() string {
 func (*BatchResult) ProtoMessage() {}
 
 func (x *BatchResult) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[55]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4454,7 +4525,7 @@ func (x *BatchResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchResult.ProtoReflect.Descriptor instead.
 func (*BatchResult) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{55}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *BatchResult) GetErrorCode() int32 {
@@ -4490,7 +4561,7 @@ type ObjectState struct {
 
 func (x *ObjectState) Reset() {
 	*x = ObjectState{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[56]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4502,7 +4573,7 @@ func (x *ObjectState) String() string {
 func (*ObjectState) ProtoMessage() {}
 
 func (x *ObjectState) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[56]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4515,7 +4586,7 @@ func (x *ObjectState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectState.ProtoReflect.Descriptor instead.
 func (*ObjectState) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{56}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ObjectState) GetSession() uint64 {
@@ -4559,7 +4630,7 @@ type GroupState struct {
 
 func (x *GroupState) Reset() {
 	*x = GroupState{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[57]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4571,7 +4642,7 @@ func (x *GroupState) String() string {
 func (*GroupState) ProtoMessage() {}
 
 func (x *GroupState) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[57]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4584,7 +4655,7 @@ func (x *GroupState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupState.ProtoReflect.Descriptor instead.
 func (*GroupState) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{57}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *GroupState) GetGroup() *GroupChanged {
@@ -4637,7 +4708,7 @@ type LinkState struct {
 
 func (x *LinkState) Reset() {
 	*x = LinkState{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[58]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4649,7 +4720,7 @@ func (x *LinkState) String() string {
 func (*LinkState) ProtoMessage() {}
 
 func (x *LinkState) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[58]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4662,7 +4733,7 @@ func (x *LinkState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkState.ProtoReflect.Descriptor instead.
 func (*LinkState) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{58}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *LinkState) GetConfig() *LinkConfig {
@@ -4762,7 +4833,7 @@ type BoundaryState struct {
 
 func (x *BoundaryState) Reset() {
 	*x = BoundaryState{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[59]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4774,7 +4845,7 @@ func (x *BoundaryState) String() string {
 func (*BoundaryState) ProtoMessage() {}
 
 func (x *BoundaryState) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[59]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4787,7 +4858,7 @@ func (x *BoundaryState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoundaryState.ProtoReflect.Descriptor instead.
 func (*BoundaryState) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{59}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *BoundaryState) GetTopicId() []byte {
@@ -4832,7 +4903,7 @@ type Fence struct {
 
 func (x *Fence) Reset() {
 	*x = Fence{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[60]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4844,7 +4915,7 @@ func (x *Fence) String() string {
 func (*Fence) ProtoMessage() {}
 
 func (x *Fence) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[60]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4857,7 +4928,7 @@ func (x *Fence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fence.ProtoReflect.Descriptor instead.
 func (*Fence) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{60}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Fence) GetEpoch() int32 {
@@ -4901,7 +4972,7 @@ type Pointer struct {
 
 func (x *Pointer) Reset() {
 	*x = Pointer{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[61]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4913,7 +4984,7 @@ func (x *Pointer) String() string {
 func (*Pointer) ProtoMessage() {}
 
 func (x *Pointer) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[61]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4926,7 +4997,7 @@ func (x *Pointer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pointer.ProtoReflect.Descriptor instead.
 func (*Pointer) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{61}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *Pointer) GetSeq() uint64 {
@@ -4968,7 +5039,7 @@ type Head struct {
 
 func (x *Head) Reset() {
 	*x = Head{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[62]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4980,7 +5051,7 @@ func (x *Head) String() string {
 func (*Head) ProtoMessage() {}
 
 func (x *Head) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[62]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4993,7 +5064,7 @@ func (x *Head) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Head.ProtoReflect.Descriptor instead.
 func (*Head) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{62}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Head) GetSeq() uint64 {
@@ -5022,7 +5093,7 @@ type Leader struct {
 
 func (x *Leader) Reset() {
 	*x = Leader{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[63]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5034,7 +5105,7 @@ func (x *Leader) String() string {
 func (*Leader) ProtoMessage() {}
 
 func (x *Leader) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[63]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5047,7 +5118,7 @@ func (x *Leader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leader.ProtoReflect.Descriptor instead.
 func (*Leader) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{63}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Leader) GetNonce() []byte {
@@ -5087,7 +5158,7 @@ type Agent struct {
 
 func (x *Agent) Reset() {
 	*x = Agent{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[64]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5099,7 +5170,7 @@ func (x *Agent) String() string {
 func (*Agent) ProtoMessage() {}
 
 func (x *Agent) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[64]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5112,7 +5183,7 @@ func (x *Agent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Agent.ProtoReflect.Descriptor instead.
 func (*Agent) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{64}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Agent) GetNodeId() int32 {
@@ -5421,7 +5492,7 @@ const file_gnomon_metalog_v1_metalog_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"9\n" +
 	"\vLinkFaulted\x12\x12\n" +
 	"\x04link\x18\x01 \x01(\tR\x04link\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xcf\x01\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x8e\x02\n" +
 	"\rRegionFlipped\x12\x12\n" +
 	"\x04link\x18\x01 \x01(\tR\x04link\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x05R\x05epoch\x12\x17\n" +
@@ -5430,7 +5501,14 @@ const file_gnomon_metalog_v1_metalog_proto_rawDesc = "" +
 	"\x06fenced\x18\x05 \x01(\bR\x06fenced\x12\x1d\n" +
 	"\n" +
 	"source_seq\x18\x06 \x01(\x04R\tsourceSeq\x12$\n" +
-	"\x0esource_time_ms\x18\a \x01(\x03R\fsourceTimeMs\"\xc2\x05\n" +
+	"\x0esource_time_ms\x18\a \x01(\x03R\fsourceTimeMs\x12=\n" +
+	"\vsource_ends\x18\b \x03(\v2\x1c.gnomon.metalog.v1.SourceEndR\n" +
+	"sourceEnds\"c\n" +
+	"\tSourceEnd\x12\x19\n" +
+	"\btopic_id\x18\x01 \x01(\fR\atopicId\x12\x1c\n" +
+	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12\x1d\n" +
+	"\n" +
+	"end_offset\x18\x03 \x01(\x03R\tendOffset\"\xc2\x05\n" +
 	"\bSnapshot\x12%\n" +
 	"\x0eformat_version\x18\x01 \x01(\rR\rformatVersion\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x12\n" +
@@ -5623,7 +5701,7 @@ func file_gnomon_metalog_v1_metalog_proto_rawDescGZIP() []byte {
 	return file_gnomon_metalog_v1_metalog_proto_rawDescData
 }
 
-var file_gnomon_metalog_v1_metalog_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
+var file_gnomon_metalog_v1_metalog_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
 var file_gnomon_metalog_v1_metalog_proto_goTypes = []any{
 	(*Entry)(nil),                // 0: gnomon.metalog.v1.Entry
 	(*Event)(nil),                // 1: gnomon.metalog.v1.Event
@@ -5666,31 +5744,32 @@ var file_gnomon_metalog_v1_metalog_proto_goTypes = []any{
 	(*LinkTopicFaulted)(nil),     // 38: gnomon.metalog.v1.LinkTopicFaulted
 	(*LinkFaulted)(nil),          // 39: gnomon.metalog.v1.LinkFaulted
 	(*RegionFlipped)(nil),        // 40: gnomon.metalog.v1.RegionFlipped
-	(*Snapshot)(nil),             // 41: gnomon.metalog.v1.Snapshot
-	(*TopicState)(nil),           // 42: gnomon.metalog.v1.TopicState
-	(*EpochStart)(nil),           // 43: gnomon.metalog.v1.EpochStart
-	(*SpanState)(nil),            // 44: gnomon.metalog.v1.SpanState
-	(*ProducerState)(nil),        // 45: gnomon.metalog.v1.ProducerState
-	(*PartitionState)(nil),       // 46: gnomon.metalog.v1.PartitionState
-	(*SessionState)(nil),         // 47: gnomon.metalog.v1.SessionState
-	(*StoredResult)(nil),         // 48: gnomon.metalog.v1.StoredResult
-	(*ResultRun)(nil),            // 49: gnomon.metalog.v1.ResultRun
-	(*CommitRequest)(nil),        // 50: gnomon.metalog.v1.CommitRequest
-	(*ExtentMeta)(nil),           // 51: gnomon.metalog.v1.ExtentMeta
-	(*BatchMeta)(nil),            // 52: gnomon.metalog.v1.BatchMeta
-	(*CommitResult)(nil),         // 53: gnomon.metalog.v1.CommitResult
-	(*ExtentResult)(nil),         // 54: gnomon.metalog.v1.ExtentResult
-	(*BatchResult)(nil),          // 55: gnomon.metalog.v1.BatchResult
-	(*ObjectState)(nil),          // 56: gnomon.metalog.v1.ObjectState
-	(*GroupState)(nil),           // 57: gnomon.metalog.v1.GroupState
-	(*LinkState)(nil),            // 58: gnomon.metalog.v1.LinkState
-	(*BoundaryState)(nil),        // 59: gnomon.metalog.v1.BoundaryState
-	(*Fence)(nil),                // 60: gnomon.metalog.v1.Fence
-	(*Pointer)(nil),              // 61: gnomon.metalog.v1.Pointer
-	(*Head)(nil),                 // 62: gnomon.metalog.v1.Head
-	(*Leader)(nil),               // 63: gnomon.metalog.v1.Leader
-	(*Agent)(nil),                // 64: gnomon.metalog.v1.Agent
-	nil,                          // 65: gnomon.metalog.v1.LinkConfig.CredentialFilesEntry
+	(*SourceEnd)(nil),            // 41: gnomon.metalog.v1.SourceEnd
+	(*Snapshot)(nil),             // 42: gnomon.metalog.v1.Snapshot
+	(*TopicState)(nil),           // 43: gnomon.metalog.v1.TopicState
+	(*EpochStart)(nil),           // 44: gnomon.metalog.v1.EpochStart
+	(*SpanState)(nil),            // 45: gnomon.metalog.v1.SpanState
+	(*ProducerState)(nil),        // 46: gnomon.metalog.v1.ProducerState
+	(*PartitionState)(nil),       // 47: gnomon.metalog.v1.PartitionState
+	(*SessionState)(nil),         // 48: gnomon.metalog.v1.SessionState
+	(*StoredResult)(nil),         // 49: gnomon.metalog.v1.StoredResult
+	(*ResultRun)(nil),            // 50: gnomon.metalog.v1.ResultRun
+	(*CommitRequest)(nil),        // 51: gnomon.metalog.v1.CommitRequest
+	(*ExtentMeta)(nil),           // 52: gnomon.metalog.v1.ExtentMeta
+	(*BatchMeta)(nil),            // 53: gnomon.metalog.v1.BatchMeta
+	(*CommitResult)(nil),         // 54: gnomon.metalog.v1.CommitResult
+	(*ExtentResult)(nil),         // 55: gnomon.metalog.v1.ExtentResult
+	(*BatchResult)(nil),          // 56: gnomon.metalog.v1.BatchResult
+	(*ObjectState)(nil),          // 57: gnomon.metalog.v1.ObjectState
+	(*GroupState)(nil),           // 58: gnomon.metalog.v1.GroupState
+	(*LinkState)(nil),            // 59: gnomon.metalog.v1.LinkState
+	(*BoundaryState)(nil),        // 60: gnomon.metalog.v1.BoundaryState
+	(*Fence)(nil),                // 61: gnomon.metalog.v1.Fence
+	(*Pointer)(nil),              // 62: gnomon.metalog.v1.Pointer
+	(*Head)(nil),                 // 63: gnomon.metalog.v1.Head
+	(*Leader)(nil),               // 64: gnomon.metalog.v1.Leader
+	(*Agent)(nil),                // 65: gnomon.metalog.v1.Agent
+	nil,                          // 66: gnomon.metalog.v1.LinkConfig.CredentialFilesEntry
 }
 var file_gnomon_metalog_v1_metalog_proto_depIdxs = []int32{
 	1,  // 0: gnomon.metalog.v1.Entry.events:type_name -> gnomon.metalog.v1.Event
@@ -5730,42 +5809,43 @@ var file_gnomon_metalog_v1_metalog_proto_depIdxs = []int32{
 	22, // 34: gnomon.metalog.v1.GroupMember.protocols:type_name -> gnomon.metalog.v1.GroupProtocol
 	25, // 35: gnomon.metalog.v1.OffsetsCommitted.offsets:type_name -> gnomon.metalog.v1.CommittedOffset
 	27, // 36: gnomon.metalog.v1.OffsetsDeleted.partitions:type_name -> gnomon.metalog.v1.PartitionRef
-	65, // 37: gnomon.metalog.v1.LinkConfig.credential_files:type_name -> gnomon.metalog.v1.LinkConfig.CredentialFilesEntry
+	66, // 37: gnomon.metalog.v1.LinkConfig.credential_files:type_name -> gnomon.metalog.v1.LinkConfig.CredentialFilesEntry
 	28, // 38: gnomon.metalog.v1.LinkConfig.topic_filters:type_name -> gnomon.metalog.v1.Filter
 	28, // 39: gnomon.metalog.v1.LinkConfig.group_filters:type_name -> gnomon.metalog.v1.Filter
 	29, // 40: gnomon.metalog.v1.LinkCreated.config:type_name -> gnomon.metalog.v1.LinkConfig
 	35, // 41: gnomon.metalog.v1.LinkApplied.placements:type_name -> gnomon.metalog.v1.Placement
 	36, // 42: gnomon.metalog.v1.Placement.spans:type_name -> gnomon.metalog.v1.PlacedSpan
 	35, // 43: gnomon.metalog.v1.LinkPlaced.placements:type_name -> gnomon.metalog.v1.Placement
-	42, // 44: gnomon.metalog.v1.Snapshot.topics:type_name -> gnomon.metalog.v1.TopicState
-	47, // 45: gnomon.metalog.v1.Snapshot.sessions:type_name -> gnomon.metalog.v1.SessionState
-	56, // 46: gnomon.metalog.v1.Snapshot.objects:type_name -> gnomon.metalog.v1.ObjectState
-	57, // 47: gnomon.metalog.v1.Snapshot.groups:type_name -> gnomon.metalog.v1.GroupState
-	58, // 48: gnomon.metalog.v1.Snapshot.links:type_name -> gnomon.metalog.v1.LinkState
-	5,  // 49: gnomon.metalog.v1.TopicState.configs:type_name -> gnomon.metalog.v1.ConfigEntry
-	46, // 50: gnomon.metalog.v1.TopicState.partitions:type_name -> gnomon.metalog.v1.PartitionState
-	16, // 51: gnomon.metalog.v1.ProducerState.batches:type_name -> gnomon.metalog.v1.ProducerBatch
-	43, // 52: gnomon.metalog.v1.PartitionState.epochs:type_name -> gnomon.metalog.v1.EpochStart
-	44, // 53: gnomon.metalog.v1.PartitionState.spans:type_name -> gnomon.metalog.v1.SpanState
-	45, // 54: gnomon.metalog.v1.PartitionState.producers:type_name -> gnomon.metalog.v1.ProducerState
-	48, // 55: gnomon.metalog.v1.SessionState.results:type_name -> gnomon.metalog.v1.StoredResult
-	49, // 56: gnomon.metalog.v1.StoredResult.runs:type_name -> gnomon.metalog.v1.ResultRun
-	17, // 57: gnomon.metalog.v1.StoredResult.outcomes:type_name -> gnomon.metalog.v1.BatchOutcome
-	51, // 58: gnomon.metalog.v1.CommitRequest.extents:type_name -> gnomon.metalog.v1.ExtentMeta
-	52, // 59: gnomon.metalog.v1.ExtentMeta.batches:type_name -> gnomon.metalog.v1.BatchMeta
-	54, // 60: gnomon.metalog.v1.CommitResult.extents:type_name -> gnomon.metalog.v1.ExtentResult
-	55, // 61: gnomon.metalog.v1.ExtentResult.batches:type_name -> gnomon.metalog.v1.BatchResult
-	20, // 62: gnomon.metalog.v1.GroupState.group:type_name -> gnomon.metalog.v1.GroupChanged
-	25, // 63: gnomon.metalog.v1.GroupState.offsets:type_name -> gnomon.metalog.v1.CommittedOffset
-	29, // 64: gnomon.metalog.v1.LinkState.config:type_name -> gnomon.metalog.v1.LinkConfig
-	41, // 65: gnomon.metalog.v1.LinkState.image:type_name -> gnomon.metalog.v1.Snapshot
-	40, // 66: gnomon.metalog.v1.LinkState.flip:type_name -> gnomon.metalog.v1.RegionFlipped
-	59, // 67: gnomon.metalog.v1.LinkState.boundary:type_name -> gnomon.metalog.v1.BoundaryState
-	68, // [68:68] is the sub-list for method output_type
-	68, // [68:68] is the sub-list for method input_type
-	68, // [68:68] is the sub-list for extension type_name
-	68, // [68:68] is the sub-list for extension extendee
-	0,  // [0:68] is the sub-list for field type_name
+	41, // 44: gnomon.metalog.v1.RegionFlipped.source_ends:type_name -> gnomon.metalog.v1.SourceEnd
+	43, // 45: gnomon.metalog.v1.Snapshot.topics:type_name -> gnomon.metalog.v1.TopicState
+	48, // 46: gnomon.metalog.v1.Snapshot.sessions:type_name -> gnomon.metalog.v1.SessionState
+	57, // 47: gnomon.metalog.v1.Snapshot.objects:type_name -> gnomon.metalog.v1.ObjectState
+	58, // 48: gnomon.metalog.v1.Snapshot.groups:type_name -> gnomon.metalog.v1.GroupState
+	59, // 49: gnomon.metalog.v1.Snapshot.links:type_name -> gnomon.metalog.v1.LinkState
+	5,  // 50: gnomon.metalog.v1.TopicState.configs:type_name -> gnomon.metalog.v1.ConfigEntry
+	47, // 51: gnomon.metalog.v1.TopicState.partitions:type_name -> gnomon.metalog.v1.PartitionState
+	16, // 52: gnomon.metalog.v1.ProducerState.batches:type_name -> gnomon.metalog.v1.ProducerBatch
+	44, // 53: gnomon.metalog.v1.PartitionState.epochs:type_name -> gnomon.metalog.v1.EpochStart
+	45, // 54: gnomon.metalog.v1.PartitionState.spans:type_name -> gnomon.metalog.v1.SpanState
+	46, // 55: gnomon.metalog.v1.PartitionState.producers:type_name -> gnomon.metalog.v1.ProducerState
+	49, // 56: gnomon.metalog.v1.SessionState.results:type_name -> gnomon.metalog.v1.StoredResult
+	50, // 57: gnomon.metalog.v1.StoredResult.runs:type_name -> gnomon.metalog.v1.ResultRun
+	17, // 58: gnomon.metalog.v1.StoredResult.outcomes:type_name -> gnomon.metalog.v1.BatchOutcome
+	52, // 59: gnomon.metalog.v1.CommitRequest.extents:type_name -> gnomon.metalog.v1.ExtentMeta
+	53, // 60: gnomon.metalog.v1.ExtentMeta.batches:type_name -> gnomon.metalog.v1.BatchMeta
+	55, // 61: gnomon.metalog.v1.CommitResult.extents:type_name -> gnomon.metalog.v1.ExtentResult
+	56, // 62: gnomon.metalog.v1.ExtentResult.batches:type_name -> gnomon.metalog.v1.BatchResult
+	20, // 63: gnomon.metalog.v1.GroupState.group:type_name -> gnomon.metalog.v1.GroupChanged
+	25, // 64: gnomon.metalog.v1.GroupState.offsets:type_name -> gnomon.metalog.v1.CommittedOffset
+	29, // 65: gnomon.metalog.v1.LinkState.config:type_name -> gnomon.metalog.v1.LinkConfig
+	42, // 66: gnomon.metalog.v1.LinkState.image:type_name -> gnomon.metalog.v1.Snapshot
+	40, // 67: gnomon.metalog.v1.LinkState.flip:type_name -> gnomon.metalog.v1.RegionFlipped
+	60, // 68: gnomon.metalog.v1.LinkState.boundary:type_name -> gnomon.metalog.v1.BoundaryState
+	69, // [69:69] is the sub-list for method output_type
+	69, // [69:69] is the sub-list for method input_type
+	69, // [69:69] is the sub-list for extension type_name
+	69, // [69:69] is the sub-list for extension extendee
+	0,  // [0:69] is the sub-list for field type_name
 }
 
 func init() { file_gnomon_metalog_v1_metalog_proto_init() }
@@ -5807,7 +5887,7 @@ func file_gnomon_metalog_v1_metalog_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gnomon_metalog_v1_metalog_proto_rawDesc), len(file_gnomon_metalog_v1_metalog_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   66,
+			NumMessages:   67,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,264 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/gnomon-stream/gnomon/tests/harness"
+)
+
+// disaster is a pair of regions of which the first will be lost.
+type disaster struct {
+	*harness.Dev
+	t      *testing.T
+	a, b   *harness.Process
+	etcd   *harness.Process // of A, apart from it
+	url    string
+	fenced bool // A's etcd outlives A
+	path   *redirect
+}
+
+func newDisaster(t *testing.T, fenced bool) *disaster {
+	t.Helper()
+	x := &disaster{Dev: harness.NewDev(t), t: t, fenced: fenced}
+	x.etcd, x.url = x.StartEtcd("a")
+	x.a, x.b = x.StartPair("--etcd-a", x.url)
+	x.path = newRedirect(x.Endpoints("a").Kafka, x.Endpoints("b").Kafka)
+	return x
+}
+
+// strike kills region A: agents and coordinator by SIGKILL, and its etcd unless that is to stay in reach.
+func (x *disaster) strike() {
+	x.t.Helper()
+	x.a.Kill()
+	if !x.fenced {
+		x.etcd.Kill()
+	}
+}
+
+// failover makes B the primary, and checks what the report says of itself.
+func (x *disaster) failover() (harness.Failover, time.Duration) {
+	x.t.Helper()
+	var f harness.Failover
+	r := x.Admin("b", &f, "shadow", "failover", harness.Link, "--yes")
+	want := map[bool]string{true: "fenced", false: "cut"}[x.fenced]
+	if f.Mode != want || f.DryRun || f.Epoch <= 1 {
+		x.t.Errorf("failover: %+v, want mode %s", f, want)
+	}
+	for _, p := range f.Partitions {
+		if p.MissingBytes != 0 {
+			x.t.Errorf("%s-%d: %d bytes below the boundary are missing", p.Topic, p.Partition, p.MissingBytes)
+		}
+		if x.fenced && (p.LostOffsets == nil || *p.LostOffsets != 0) {
+			x.t.Errorf("%s-%d: a fenced failover lost %v", p.Topic, p.Partition, p.LostOffsets)
+		}
+	}
+	return f, r.Took
+}
+
+// boundary of each partition of a topic.
+func boundary(f harness.Failover, topic string) map[int32]int64 {
+	out := map[int32]int64{}
+	for _, p := range f.Partitions {
+		if p.Topic == topic {
+			out[p.Partition] = p.EndOffset
+		}
+	}
+	return out
+}
+
+// restartFenced starts A again, and checks that it reads and does not write.
+func (x *disaster) restartFenced(topic string, below map[int32]int64) {
+	x.t.Helper()
+	if !x.fenced {
+		x.etcd, x.url = x.StartEtcd("a")
+	}
+	x.a = x.Start("--region", "a", "--etcd-a", x.url)
+	a := x.Endpoints("a").Kafka
+	// A wrote it may be beyond the boundary; what is below must be the same in both regions.
+	before, there := readAll(x.t, a, topic), readAll(x.t, x.Endpoints("b").Kafka, topic)
+	for p, end := range below {
+		for i := range end {
+			if int64(len(before[p])) <= i || !sameRecord(before[p][i], there[p][i]) {
+				x.t.Fatalf("partition %d, offset %d: the regions differ below the boundary", p, i)
+			}
+		}
+	}
+	ctx := testContext(x.t, 3*time.Second)
+	if _, r, err := produceUntilAcked(ctx, a, func() *kgo.Record { return &kgo.Record{Topic: topic, Value: []byte("from a dead region")} }); err == nil {
+		x.t.Errorf("the fenced region acked %d:%d", r.Partition, r.Offset)
+	}
+	for p, end := range ends(x.t, a, topic) {
+		if end != int64(len(before[p])) {
+			x.t.Errorf("partition %d of the fenced region grew from %d to %d", p, len(before[p]), end)
+		}
+	}
+	var status struct{ Role string }
+	health := x.TryAdmin("a", "health") // its exit code says that A is not ready
+	if err := json.Unmarshal([]byte(health.Out), &status); err != nil {
+		x.t.Error(err, health.Out, health.Err)
+	}
+	if status.Role != "fenced" {
+		x.t.Errorf("A says that its role is %q, want fenced", status.Role)
+	}
+}
+
+func TestFailover(t *testing.T) {
+	for _, fenced := range []bool{true, false} {
+		t.Run(map[bool]string{true: "fenced", false: "cut"}[fenced], func(t *testing.T) { testFailover(t, fenced) })
+	}
+}
+
+func testFailover(t *testing.T, fenced bool) {
+	x := newDisaster(t, fenced)
+	a, b := x.Endpoints("a").Kafka, x.Endpoints("b").Kafka
+	createTopic(t, a, "t", 3)
+	ctx := testContext(t, 2*time.Minute)
+	readers, stop := context.WithCancel(ctx)
+	defer stop()
+	group := startReader(readers, t, a, "t", "g", x.path.option())
+	producer := newClient(t, a, x.path.option(), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(100*time.Millisecond))
+	rows := newLedger()
+	send := func(from, to int) {
+		for i := from; i < to; i++ {
+			rows.produce(ctx, producer, &kgo.Record{Topic: "t", Partition: int32(i % 3), Value: fmt.Appendf(nil, "row %d", i)})
+		}
+	}
+	send(0, 2000)
+	harness.Eventually(t, 20*time.Second, "A acks and the group reads", func() string {
+		if n := rows.acked(); n < 2000 {
+			return fmt.Sprintf("%d acked", n)
+		}
+		return group.reached(map[int32]int64{0: 600, 1: 600, 2: 600})
+	})
+	// A dies in mid-stream, while B is behind: frozen for a moment, or, where something is to be lost, paused.
+	if fenced {
+		x.b.Signal(syscall.SIGSTOP)
+	} else if r := x.TryAdmin("b", "shadow", "pause", harness.Link); r.Code != 0 {
+		t.Fatal(r.Err)
+	}
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		for i := 2000; i < 4000; i += 20 {
+			send(i, i+20)
+			time.Sleep(time.Millisecond) // the pace of a stream, not a wait
+		}
+	}()
+	harness.Eventually(t, 20*time.Second, "A acks more", func() string {
+		if n := rows.acked(); n < 2500 {
+			return fmt.Sprintf("%d acked", n)
+		}
+		return ""
+	})
+	x.strike()
+	if fenced {
+		x.b.Signal(syscall.SIGCONT)
+	}
+	<-sent
+	dry := x.TryAdmin("b", "shadow", "failover", harness.Link, "--dry-run")
+	if dry.Code != 0 || !strings.Contains(dry.Out, `"dry_run": true`) {
+		t.Errorf("dry run: %d %s%s", dry.Code, dry.Out, dry.Err)
+	}
+
+	type ack struct {
+		took time.Duration
+		err  error
+	}
+	first := make(chan ack, 1)
+	rows.sent["first at B"] = 0
+	go func() {
+		took, r, err := produceUntilAcked(ctx, b, func() *kgo.Record {
+			return &kgo.Record{Topic: "t", Key: []byte("other"), Value: []byte("first at B")}
+		})
+		if err == nil {
+			rows.mu.Lock()
+			rows.acks["first at B"] = r
+			rows.mu.Unlock()
+		}
+		first <- ack{took, err}
+	}()
+	report, took := x.failover()
+	got := <-first
+	if got.err != nil {
+		t.Fatal(got.err)
+	}
+	t.Logf("failover command %s, first ack at B after %s; %+v", took.Round(time.Millisecond), got.took.Round(time.Millisecond), report)
+	// The claim is a second; the bound leaves room for a machine that is busy with other tests.
+	if got.took > 5*time.Second {
+		t.Errorf("the first ack at B came %s after the command", got.took)
+	}
+	group.flip(ctx, t, b, 3, boundary(report, "t"))
+	x.path.flipped.Store(true)
+	send(4000, 5000)
+	if err := producer.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := rows.failures(); err != nil {
+		t.Error(err)
+	}
+	have := readAll(t, b, "t")
+	at := boundary(report, "t")
+	lost := rows.check(t, have, func(ack *kgo.Record) bool { return lostAt(ack, at, have) })
+	if !fenced && lost == 0 {
+		t.Error("nothing was lost although B was behind: the cut was not put to the test")
+	}
+	if fenced && lost != 0 {
+		t.Errorf("%d acked rows are lost although A was fenced", lost)
+	}
+	end := ends(t, b, "t")
+	harness.Eventually(t, 60*time.Second, "the group reads on at B", func() string { return group.reached(end) })
+	stop()
+	<-group.done
+	if group.problems != nil {
+		t.Errorf("group: %v", group.problems)
+	}
+	t.Logf("%d acked rows lost, %d delivered, %d of them again", lost, group.delivered, group.again)
+	x.restartFenced("t", at)
+}
+
+// lostAt tells whether what was acked by A is beyond the boundary. Offsets beyond it are given again by B, to other records.
+func lostAt(ack *kgo.Record, boundary map[int32]int64, have map[int32]stored) bool {
+	if ack.Offset < boundary[ack.Partition] {
+		return false
+	}
+	records := have[ack.Partition]
+	return ack.Offset >= int64(len(records)) || string(records[ack.Offset].Value) != string(ack.Value)
+}
+
+// The status of a link tells who is what, before and after.
+func TestStatusOfFailover(t *testing.T) {
+	x := newDisaster(t, true)
+	createTopic(t, x.Endpoints("a").Kafka, "t", 1)
+	x.WaitCaughtUp()
+	check := func(state, role string) {
+		t.Helper()
+		var s harness.Status
+		x.Admin("b", &s, "shadow", "status", harness.Link)
+		if s.State != state || s.Role != role {
+			t.Errorf("state %s, role %s; want %s, %s", s.State, s.Role, state, role)
+		}
+	}
+	check("ACTIVE", "shadow")
+	x.strike()
+	x.WaitLink("UNREACHABLE")
+	x.failover()
+	check("FAILED_OVER", "primary")
+	again := x.TryAdmin("b", "shadow", "failover", harness.Link, "--yes")
+	var e struct{ Error string }
+	if again.Code == 0 {
+		if err := json.Unmarshal([]byte(again.Out), &harness.Failover{}); err != nil {
+			t.Error(err)
+		}
+	} else if json.Unmarshal([]byte(again.Err), &e) != nil || e.Error == "" {
+		t.Errorf("a second failover: %d %s %s", again.Code, again.Out, again.Err)
+	}
+	t.Logf("a second failover says: %s%s", again.Out, again.Err)
+}

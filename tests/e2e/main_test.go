@@ -1,0 +1,9 @@
+package e2e
+
+import (
+	"testing"
+
+	"github.com/gnomon-stream/gnomon/tests/harness"
+)
+
+func TestMain(m *testing.M) { harness.Main(m) }
