@@ -86,7 +86,7 @@ func (r *reader) search(ctx context.Context, tp base.TopicPartition, l located, 
 
 func (r *reader) searchSpan(ctx context.Context, l located, sp state.Span, timestamp int64) (kafkaapi.OffsetAt, error) {
 	none := kafkaapi.OffsetAt{Offset: -1}
-	batches, err := r.span(ctx, l, sp, sp.Base, wholeSpan, true)
+	batches, _, err := r.span(ctx, l, sp, sp.Base, wholeSpan, true)
 	if err != nil {
 		return none, err
 	}

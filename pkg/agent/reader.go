@@ -67,7 +67,7 @@ func (r *reader) fill(ctx context.Context, tp base.TopicPartition, l located, re
 	offset, retried := req.Offset, false
 	for i := l.part.FindSpan(offset); i < len(l.part.Spans) && res.Bytes < req.MaxBytes || i < len(l.part.Spans) && req.AtLeastOne && res.Bytes == 0; i++ {
 		sp := l.part.Spans[i]
-		batches, err := r.span(ctx, l, sp, offset, req.MaxBytes-res.Bytes, req.AtLeastOne && res.Bytes == 0)
+		batches, next, err := r.span(ctx, l, sp, offset, req.MaxBytes-res.Bytes, req.AtLeastOne && res.Bytes == 0)
 		switch {
 		case err == nil:
 		case res.Bytes > 0:
@@ -89,21 +89,21 @@ func (r *reader) fill(ctx context.Context, tp base.TopicPartition, l located, re
 		default:
 			return res, fmt.Errorf("read %s at %d: %w", tp, offset, err)
 		}
-		if len(batches) == 0 {
-			break // the next batch does not fit any more
-		}
 		for _, b := range batches {
 			res.Batches = append(res.Batches, b)
 			res.Bytes += len(b)
 		}
-		offset = sp.Last + 1
+		offset = next
+		if offset <= sp.Last {
+			break // the next batch does not fit any more; a later and smaller one must not come before it
+		}
 	}
 	return res, nil
 }
 
-func (r *reader) span(ctx context.Context, l located, sp state.Span, from base.Offset, maxBytes int, atLeastOne bool) ([][]byte, error) {
+func (r *reader) span(ctx context.Context, l located, sp state.Span, from base.Offset, maxBytes int, atLeastOne bool) ([][]byte, base.Offset, error) {
 	if sp.Residency != state.Local {
-		return nil, fmt.Errorf("offsets %d to %d are not in this region's bucket yet: %w", sp.Base, sp.Last, kerr.KafkaStorageError)
+		return nil, 0, fmt.Errorf("offsets %d to %d are not in this region's bucket yet: %w", sp.Base, sp.Last, kerr.KafkaStorageError)
 	}
 	return r.fetcher.Read(ctx, fetcher.Request{
 		Object: sp.Object, Position: sp.Position, Length: sp.Length, Base: sp.Base, From: from,

@@ -58,10 +58,12 @@ func ends(t *testing.T, brokers []string, topic string) map[int32]int64 {
 type stored []*kgo.Record
 
 // readAll reads a topic from its start to the ends that it has now. Offsets must be dense.
-func readAll(t *testing.T, brokers []string, topic string) map[int32]stored {
+func readAll(t *testing.T, brokers []string, topic string, opts ...kgo.Opt) map[int32]stored {
 	t.Helper()
 	end := ends(t, brokers, topic)
-	cl := newClient(t, brokers, kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(100*time.Millisecond))
+	cl := newClient(t, brokers, append([]kgo.Opt{
+		kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(100 * time.Millisecond),
+	}, opts...)...)
 	ctx := testContext(t, 90*time.Second)
 	out := map[int32]stored{}
 	var have, want int64

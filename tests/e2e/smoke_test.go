@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -125,5 +126,30 @@ func TestSmoke(t *testing.T) {
 	}
 	if err := g.CommitUncommittedOffsets(ctx); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Batches that do not fit into an answer are not passed over in favour of smaller ones behind them.
+func TestFetchLimits(t *testing.T) {
+	e := start(t)
+	createTopic(t, e["a"].Kafka, "t", 1)
+	ctx := testContext(t, time.Minute)
+	rows := newLedger()
+	var producers sync.WaitGroup
+	for p := range 8 { // together they fill each object with batches of very different sizes
+		cl := newClient(t, e["a"].Kafka, kgo.ProducerBatchCompression(kgo.NoCompression()))
+		producers.Go(func() {
+			for i := range 40 {
+				value := append(fmt.Appendf(nil, "%d/%d ", p, i), make([]byte, (p*7919+i*104729)%20_000)...)
+				rows.produce(ctx, cl, &kgo.Record{Topic: "t", Key: []byte{byte(p)}, Value: value})
+				if err := cl.Flush(ctx); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	producers.Wait()
+	for _, limit := range []int32{1, 500, 20_000, 50_000} {
+		rows.check(t, readAll(t, e["a"].Kafka, "t", kgo.FetchMaxPartitionBytes(limit), kgo.FetchMaxBytes(2*limit)), nil)
 	}
 }

@@ -67,13 +67,14 @@ func New(cfg Config) *Fetcher {
 }
 
 // Read returns the batches from the one that holds From on, each whole and patched, and stops before MaxBytes would be
-// exceeded; none when the span ends before From. The slices are the cache's: they must not be changed. Errors:
+// exceeded; none when the span ends before From. next is the offset after the last batch returned, From when there is none:
+// a reader goes on there, not at the end of the span. The slices are the cache's: they must not be changed. Errors:
 // base.ErrNotFound when the object is gone, base.ErrCorrupt and base.ErrVersion for what is there,
 // base.ErrUnavailable, and ctx's own.
-func (f *Fetcher) Read(ctx context.Context, r Request) ([][]byte, error) {
+func (f *Fetcher) Read(ctx context.Context, r Request) (batches [][]byte, next base.Offset, err error) {
 	b, err := f.block(ctx, &r)
 	if err != nil {
-		return nil, fmt.Errorf("read %d bytes at %d of object %s: %w", r.Length, r.Position, r.Object, err)
+		return nil, 0, fmt.Errorf("read %d bytes at %d of object %s: %w", r.Length, r.Position, r.Object, err)
 	}
 	first := sort.Search(len(b.lasts), func(i int) bool { return b.lasts[i] >= r.From })
 	end, total := first, 0
@@ -85,7 +86,11 @@ func (f *Fetcher) Read(ctx context.Context, r Request) ([][]byte, error) {
 		total += n
 		end++
 	}
-	return b.batches[first:end:end], nil
+	next = r.From
+	if end > first {
+		next = b.lasts[end-1] + 1
+	}
+	return b.batches[first:end:end], next, nil
 }
 
 // block gets the block from the cache, from a load that is under way, or from the store.

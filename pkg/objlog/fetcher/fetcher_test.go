@@ -74,17 +74,22 @@ func span(change func(r *Request)) Request {
 
 func (w *world) offsets(r Request) []base.Offset {
 	w.t.Helper()
-	batches, err := w.f.Read(w.t.Context(), r)
+	batches, next, err := w.f.Read(w.t.Context(), r)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	var out []base.Offset
+	after := r.From
 	for _, b := range batches {
 		h, rest, err := batch.Parse(b)
 		if err != nil || len(rest) != 0 || !batch.CheckCRC(h, b) || h.LeaderEpoch != r.Epoch {
 			w.t.Fatalf("batch %+v, %d bytes more, %v", h, len(rest), err)
 		}
 		out = append(out, h.BaseOffset)
+		after = h.BaseOffset + base.Offset(h.LastOffsetDelta) + 1
+	}
+	if next != after {
+		w.t.Fatalf("next is %d after batches up to %d", next, after)
 	}
 	return out
 }
@@ -158,7 +163,7 @@ func TestBadBytes(t *testing.T) {
 		{"absurd length", w.f, span(func(r *Request) { r.Length = 1 << 50 }), base.ErrCorrupt},
 		{"no object", w.f, span(func(r *Request) { r.Object.Number = 77 }), base.ErrNotFound},
 	} {
-		_, err := c.f.Read(t.Context(), c.r)
+		_, _, err := c.f.Read(t.Context(), c.r)
 		if !errors.Is(err, c.want) || !bytes.Contains([]byte(err.Error()), []byte(c.r.Object.String())) {
 			t.Errorf("%s: got %v, want %v with the object's name", c.name, err, c.want)
 		}
@@ -174,7 +179,7 @@ func TestBoundedCache(t *testing.T) {
 	read := func(n base.ObjectNumber) {
 		t.Helper()
 		r := Request{Object: base.ObjectID{Session: 5, Number: n}, Position: position, Length: batchSize, MaxBytes: 1 << 20}
-		if got, err := f.Read(t.Context(), r); err != nil || len(got) != 1 {
+		if got, _, err := f.Read(t.Context(), r); err != nil || len(got) != 1 {
 			t.Fatal(len(got), err)
 		}
 		if f.cache.size() > 3*cost {
@@ -209,14 +214,14 @@ func TestSingleFlight(t *testing.T) {
 		defer cancel()
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if _, err := w.f.Read(impatient, span(nil)); err == nil {
+			if _, _, err := w.f.Read(impatient, span(nil)); err == nil {
 				t.Error("the reader whose ctx ended got no error")
 			}
 		})
 		synctest.Wait()
 		for range 20 {
 			wg.Go(func() {
-				if got, err := w.f.Read(t.Context(), span(nil)); err != nil || len(got) != 3 {
+				if got, _, err := w.f.Read(t.Context(), span(nil)); err != nil || len(got) != 3 {
 					t.Errorf("got %d batches, %v", len(got), err)
 				}
 			})
@@ -236,7 +241,7 @@ func TestErrorsAreNotCached(t *testing.T) {
 		}
 		return nil
 	}})
-	if _, err := w.f.Read(t.Context(), span(nil)); !errors.Is(err, base.ErrUnavailable) {
+	if _, _, err := w.f.Read(t.Context(), span(nil)); !errors.Is(err, base.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 	fail = false
