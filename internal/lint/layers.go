@@ -25,6 +25,7 @@ var layerOf = map[string]layer{
 	"cmd":             wiring,
 	"internal/region": wiring,
 	"internal/dev":    wiring,
+	"internal/demo":   wiring,
 	"internal/cli":    cli,
 	"internal":        leaf,
 	"tests":           tests,
@@ -77,8 +78,8 @@ var libraries = map[string][]string{
 	"github.com/aws":                    {"pkg/objlog/objstore/s3", "pkg/objlog/objstore/open"},
 	"github.com/minio/minio-go":         {"tests"},
 	"github.com/spf13/cobra":            {"cmd", "internal/cli"},
-	"github.com/twmb/franz-go/pkg/kadm": {"internal/cli", "internal/dev", "cmd", "tests"},
-	"github.com/twmb/franz-go/pkg/kgo":  {"internal/cli", "internal/dev", "cmd", "tests"},
+	"github.com/twmb/franz-go/pkg/kadm": {"internal/cli", "internal/demo", "internal/witness", "cmd", "tests"},
+	"github.com/twmb/franz-go/pkg/kgo":  {"internal/cli", "internal/demo", "internal/witness", "cmd", "tests"},
 	"github.com/twmb/franz-go/pkg/kmsg": {"pkg/kafkaapi", "pkg/coordinator", "pkg/agent", "internal", "cmd", "tests"},
 }
 

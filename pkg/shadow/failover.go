@@ -63,7 +63,7 @@ func (r *Runner) Failover(ctx context.Context, o Options) (*adminpb.FailoverRepo
 		if err := f.drain(ctx); err != nil {
 			return nil, err
 		}
-	} else {
+	} else if !f.info.Paused {
 		f.await(ctx)
 	}
 	if err := f.flip(ctx); err != nil {

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/gnomon-stream/gnomon/internal/witness"
 	"github.com/gnomon-stream/gnomon/tests/harness"
 )
 
@@ -22,7 +22,7 @@ type disaster struct {
 	etcd   *harness.Process // of A, apart from it
 	url    string
 	fenced bool // A's etcd outlives A
-	path   *redirect
+	path   *witness.Redirect
 }
 
 func newDisaster(t *testing.T, fenced bool) *disaster {
@@ -30,7 +30,7 @@ func newDisaster(t *testing.T, fenced bool) *disaster {
 	x := &disaster{Dev: harness.NewDev(t), t: t, fenced: fenced}
 	x.etcd, x.url = x.StartEtcd("a")
 	x.a, x.b = x.StartPair("--etcd-a", x.url)
-	x.path = newRedirect(x.Endpoints("a").Kafka, x.Endpoints("b").Kafka)
+	x.path = witness.NewRedirect(x.Endpoints("a").Kafka, x.Endpoints("b").Kafka)
 	return x
 }
 
@@ -64,8 +64,8 @@ func (x *disaster) failover() (harness.Failover, time.Duration) {
 }
 
 // boundary of each partition of a topic.
-func boundary(f harness.Failover, topic string) map[int32]int64 {
-	out := map[int32]int64{}
+func boundary(f harness.Failover, topic string) witness.Boundary {
+	out := witness.Boundary{}
 	for _, p := range f.Partitions {
 		if p.Topic == topic {
 			out[p.Partition] = p.EndOffset
@@ -75,7 +75,7 @@ func boundary(f harness.Failover, topic string) map[int32]int64 {
 }
 
 // restartFenced starts A again, and checks that it reads and does not write.
-func (x *disaster) restartFenced(topic string, below map[int32]int64) {
+func (x *disaster) restartFenced(topic string, below witness.Boundary) {
 	x.t.Helper()
 	if !x.fenced {
 		x.etcd, x.url = x.StartEtcd("a")
@@ -86,14 +86,14 @@ func (x *disaster) restartFenced(topic string, below map[int32]int64) {
 	before, there := readAll(x.t, a, topic), readAll(x.t, x.Endpoints("b").Kafka, topic)
 	for p, end := range below {
 		for i := range end {
-			if int64(len(before[p])) <= i || !sameRecord(before[p][i], there[p][i]) {
+			if int64(len(before[p])) <= i || !witness.SameRecord(before[p][i], there[p][i]) {
 				x.t.Fatalf("partition %d, offset %d: the regions differ below the boundary", p, i)
 			}
 		}
 	}
 	ctx := testContext(x.t, 3*time.Second)
-	if _, r, err := produceUntilAcked(ctx, a, func() *kgo.Record { return &kgo.Record{Topic: topic, Value: []byte("from a dead region")} }); err == nil {
-		x.t.Errorf("the fenced region acked %d:%d", r.Partition, r.Offset)
+	if _, err := produceUntilAcked(ctx, witness.NewLedger(), a, &kgo.Record{Topic: topic, Value: []byte("from a dead region")}); err == nil {
+		x.t.Error("the fenced region acked a record")
 	}
 	for p, end := range ends(x.t, a, topic) {
 		if end != int64(len(before[p])) {
@@ -121,22 +121,20 @@ func testFailover(t *testing.T, fenced bool) {
 	a, b := x.Endpoints("a").Kafka, x.Endpoints("b").Kafka
 	createTopic(t, a, "t", 3)
 	ctx := testContext(t, 2*time.Minute)
-	readers, stop := context.WithCancel(ctx)
-	defer stop()
-	group := startReader(readers, t, a, "t", "g", x.path.option())
-	producer := newClient(t, a, x.path.option(), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(100*time.Millisecond))
-	rows := newLedger()
+	group := startReader(t, a, "t", "g", x.path.Option())
+	producer := newClient(t, a, x.path.Option(), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(100*time.Millisecond))
+	rows := witness.NewLedger()
 	send := func(from, to int) {
 		for i := from; i < to; i++ {
-			rows.produce(ctx, producer, &kgo.Record{Topic: "t", Partition: int32(i % 3), Value: fmt.Appendf(nil, "row %d", i)})
+			rows.Produce(ctx, producer, &kgo.Record{Topic: "t", Partition: int32(i % 3), Value: fmt.Appendf(nil, "row %d", i)}, nil)
 		}
 	}
 	send(0, 2000)
 	harness.Eventually(t, 20*time.Second, "A acks and the group reads", func() string {
-		if n := rows.acked(); n < 2000 {
+		if n := rows.Acked(); n < 2000 {
 			return fmt.Sprintf("%d acked", n)
 		}
-		return group.reached(map[int32]int64{0: 600, 1: 600, 2: 600})
+		return group.Behind(map[int32]int64{0: 600, 1: 600, 2: 600})
 	})
 	// A dies in mid-stream, while B is behind: frozen for a moment, or, where something is to be lost, paused.
 	if fenced {
@@ -153,7 +151,7 @@ func testFailover(t *testing.T, fenced bool) {
 		}
 	}()
 	harness.Eventually(t, 20*time.Second, "A acks more", func() string {
-		if n := rows.acked(); n < 2500 {
+		if n := rows.Acked(); n < 2500 {
 			return fmt.Sprintf("%d acked", n)
 		}
 		return ""
@@ -173,16 +171,8 @@ func testFailover(t *testing.T, fenced bool) {
 		err  error
 	}
 	first := make(chan ack, 1)
-	rows.sent["first at B"] = 0
 	go func() {
-		took, r, err := produceUntilAcked(ctx, b, func() *kgo.Record {
-			return &kgo.Record{Topic: "t", Key: []byte("other"), Value: []byte("first at B")}
-		})
-		if err == nil {
-			rows.mu.Lock()
-			rows.acks["first at B"] = r
-			rows.mu.Unlock()
-		}
+		took, err := produceUntilAcked(ctx, rows, b, &kgo.Record{Topic: "t", Key: []byte("other"), Value: []byte("first at B")})
 		first <- ack{took, err}
 	}()
 	report, took := x.failover()
@@ -195,18 +185,16 @@ func testFailover(t *testing.T, fenced bool) {
 	if got.took > 5*time.Second {
 		t.Errorf("the first ack at B came %s after the command", got.took)
 	}
-	group.flip(ctx, t, b, 3, boundary(report, "t"))
-	x.path.flipped.Store(true)
+	at := boundary(report, "t")
+	if err := group.Flip(ctx, b, at); err != nil {
+		t.Fatal(err)
+	}
+	x.path.Flip()
 	send(4000, 5000)
 	if err := producer.Flush(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := rows.failures(); err != nil {
-		t.Error(err)
-	}
-	have := readAll(t, b, "t")
-	at := boundary(report, "t")
-	lost := rows.check(t, have, func(ack *kgo.Record) bool { return lostAt(ack, at, have) })
+	lost := checkLedger(t, rows, readAll(t, b, "t"), at)
 	if !fenced && lost == 0 {
 		t.Error("nothing was lost although B was behind: the cut was not put to the test")
 	}
@@ -214,23 +202,20 @@ func testFailover(t *testing.T, fenced bool) {
 		t.Errorf("%d acked rows are lost although A was fenced", lost)
 	}
 	end := ends(t, b, "t")
-	harness.Eventually(t, 60*time.Second, "the group reads on at B", func() string { return group.reached(end) })
-	stop()
-	<-group.done
-	if group.problems != nil {
-		t.Errorf("group: %v", group.problems)
-	}
-	t.Logf("%d acked rows lost, %d delivered, %d of them again", lost, group.delivered, group.again)
+	harness.Eventually(t, 60*time.Second, "the group reads on at B", func() string { return group.Behind(end) })
+	checkReader(t, group)
+	t.Logf("%d acked rows lost", lost)
 	x.restartFenced("t", at)
 }
 
-// lostAt tells whether what was acked by A is beyond the boundary. Offsets beyond it are given again by B, to other records.
-func lostAt(ack *kgo.Record, boundary map[int32]int64, have map[int32]stored) bool {
-	if ack.Offset < boundary[ack.Partition] {
-		return false
+// checkReader fails the test if the group skipped an offset or got again what it had committed.
+func checkReader(t *testing.T, r *witness.Reader) {
+	t.Helper()
+	progress, found := r.Progress()
+	if found.Count > 0 || progress.Skipped > 0 || progress.Below > 0 {
+		t.Errorf("group: %+v, %q", progress, found.First)
 	}
-	records := have[ack.Partition]
-	return ack.Offset >= int64(len(records)) || string(records[ack.Offset].Value) != string(ack.Value)
+	t.Logf("group: %+v", progress)
 }
 
 // The status of a link tells who is what, before and after.

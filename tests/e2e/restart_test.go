@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"fmt"
 	"testing"
 	"time"
@@ -9,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/gnomon-stream/gnomon/internal/witness"
 	"github.com/gnomon-stream/gnomon/tests/harness"
 )
 
@@ -23,9 +23,9 @@ func TestKillAndStart(t *testing.T) {
 
 	g := newClient(t, a, kgo.ConsumeTopics("t"), kgo.ConsumerGroup("g"), kgo.DisableAutoCommit(), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	producer := newClient(t, a, kgo.RecordPartitioner(kgo.ManualPartitioner()))
-	rows := newLedger()
+	rows := witness.NewLedger()
 	for i := range 300 {
-		rows.produce(ctx, producer, &kgo.Record{Topic: "t", Partition: int32(i % 3), Value: fmt.Appendf(nil, "first %d", i)})
+		rows.Produce(ctx, producer, &kgo.Record{Topic: "t", Partition: int32(i % 3), Value: fmt.Appendf(nil, "first %d", i)}, nil)
 	}
 	if err := producer.Flush(ctx); err != nil {
 		t.Fatal(err)
@@ -43,7 +43,7 @@ func TestKillAndStart(t *testing.T) {
 	g.Close()
 
 	for i := range 5000 {
-		rows.produce(ctx, producer, &kgo.Record{Topic: "t", Partition: int32(i % 3), Value: fmt.Appendf(nil, "second %d", i)})
+		rows.Produce(ctx, producer, &kgo.Record{Topic: "t", Partition: int32(i % 3), Value: fmt.Appendf(nil, "second %d", i)}, nil)
 		if i == 2500 {
 			p.Kill()
 		}
@@ -52,9 +52,9 @@ func TestKillAndStart(t *testing.T) {
 	if err := producer.Flush(ctx); err != nil {
 		t.Fatal(err)
 	}
-	rows.check(t, readAll(t, a, "t"), nil)
-	if n := rows.acked(); n != 5300 {
-		t.Errorf("%d records were acked, want 5300: %v", n, rows.failures())
+	checkLedger(t, rows, readAll(t, a, "t"), nil)
+	if n := rows.Acked(); n != 5300 {
+		t.Errorf("%d records were acked, want 5300: %v", n, rows.Err())
 	}
 	offsets, err := kadm.NewClient(newClient(t, a)).FetchOffsets(ctx, "g")
 	if err != nil {
@@ -69,11 +69,11 @@ func TestKillAndStart(t *testing.T) {
 	samePartitions(t, readAll(t, a, "t"), readAll(t, d.Endpoints("b").Kafka, "t"))
 	p.Stop()
 	d.Start() // and after a clean stop it starts again
-	rows.check(t, readAll(t, a, "t"), nil)
+	checkLedger(t, rows, readAll(t, a, "t"), nil)
 }
 
 // samePartitions checks that two regions give the same records at the same offsets.
-func samePartitions(t *testing.T, a, b map[int32]stored) {
+func samePartitions(t *testing.T, a, b witness.Contents) {
 	t.Helper()
 	if len(a) != len(b) {
 		t.Errorf("%d partitions and %d", len(a), len(b))
@@ -83,22 +83,9 @@ func samePartitions(t *testing.T, a, b map[int32]stored) {
 			t.Errorf("partition %d: %d records and %d", p, len(a[p]), len(b[p]))
 		}
 		for i := range min(len(a[p]), len(b[p])) {
-			if !sameRecord(a[p][i], b[p][i]) {
+			if !witness.SameRecord(a[p][i], b[p][i]) {
 				t.Fatalf("partition %d, offset %d: %v and %v", p, i, a[p][i], b[p][i])
 			}
 		}
 	}
-}
-
-func sameRecord(x, y *kgo.Record) bool {
-	if !bytes.Equal(x.Key, y.Key) || !bytes.Equal(x.Value, y.Value) || !x.Timestamp.Equal(y.Timestamp) ||
-		x.ProducerID != y.ProducerID || x.ProducerEpoch != y.ProducerEpoch || len(x.Headers) != len(y.Headers) {
-		return false
-	}
-	for i := range x.Headers {
-		if x.Headers[i].Key != y.Headers[i].Key || !bytes.Equal(x.Headers[i].Value, y.Headers[i].Value) {
-			return false
-		}
-	}
-	return true
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/gnomon-stream/gnomon/internal/dev"
 	"github.com/gnomon-stream/gnomon/internal/region"
+	"github.com/gnomon-stream/gnomon/internal/witness"
 )
 
 // start runs gnomon dev in this process until the test ends, and returns the endpoints of a and b.
@@ -134,14 +135,14 @@ func TestFetchLimits(t *testing.T) {
 	e := start(t)
 	createTopic(t, e["a"].Kafka, "t", 1)
 	ctx := testContext(t, time.Minute)
-	rows := newLedger()
+	rows := witness.NewLedger()
 	var producers sync.WaitGroup
 	for p := range 8 { // together they fill each object with batches of very different sizes
 		cl := newClient(t, e["a"].Kafka, kgo.ProducerBatchCompression(kgo.NoCompression()))
 		producers.Go(func() {
 			for i := range 40 {
 				value := append(fmt.Appendf(nil, "%d/%d ", p, i), make([]byte, (p*7919+i*104729)%20_000)...)
-				rows.produce(ctx, cl, &kgo.Record{Topic: "t", Key: []byte{byte(p)}, Value: value})
+				rows.Produce(ctx, cl, &kgo.Record{Topic: "t", Key: []byte{byte(p)}, Value: value}, nil)
 				if err := cl.Flush(ctx); err != nil {
 					t.Error(err)
 				}
@@ -150,6 +151,6 @@ func TestFetchLimits(t *testing.T) {
 	}
 	producers.Wait()
 	for _, limit := range []int32{1, 500, 20_000, 50_000} {
-		rows.check(t, readAll(t, e["a"].Kafka, "t", kgo.FetchMaxPartitionBytes(limit), kgo.FetchMaxBytes(2*limit)), nil)
+		checkLedger(t, rows, readAll(t, e["a"].Kafka, "t", kgo.FetchMaxPartitionBytes(limit), kgo.FetchMaxBytes(2*limit)), nil)
 	}
 }
