@@ -1616,7 +1616,7 @@ func (x *PartitionBoundary) GetMissingBytes() int64 {
 type FailoverReport struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Link  string                 `protobuf:"bytes,1,opt,name=link,proto3" json:"link,omitempty"`
-	// "fenced and drained" or "cut".
+	// "fenced": the source was fenced and drained to its end. "cut": it was out of reach.
 	Mode          string               `protobuf:"bytes,2,opt,name=mode,proto3" json:"mode,omitempty"`
 	Detail        string               `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
 	Epoch         int32                `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
