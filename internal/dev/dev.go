@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/internal/region"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/embedetcd"
 )
@@ -27,6 +28,7 @@ type Options struct {
 	EphemeralPorts bool
 	Buckets        map[string]string // URL by region; missing means a directory below Data
 	Etcds          map[string]string // endpoint of an etcd that runs elsewhere, by region; missing means an embedded one
+	SnapshotEvery  base.Seq          // see coordinator.Config
 	Version        string
 	Out            io.Writer
 	Logger         *slog.Logger
@@ -142,7 +144,7 @@ func (o *Options) start(ctx context.Context, name string) (*one, error) {
 	x.region, err = region.Open(ctx, region.Config{
 		Identity: id, EtcdEndpoints: []string{endpoint}, BucketURL: bucket,
 		AdminAddr: loopback(port.Admin), KafkaAddrs: []string{loopback(port.Kafka[0]), loopback(port.Kafka[1])},
-		FirstNodeID: firstNode[name], PeerURL: o.peerURL(name), EndpointsFile: o.endpointsFile(name),
+		FirstNodeID: firstNode[name], PeerURL: o.peerURL(name), EndpointsFile: o.endpointsFile(name), SnapshotEvery: o.SnapshotEvery,
 		Version: o.Version, Logger: o.Logger.With("region", name), Now: o.Now,
 	})
 	if err != nil {

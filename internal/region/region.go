@@ -43,6 +43,7 @@ type Config struct {
 	// EndpointsFile gets the addresses as JSON once they are known; empty writes none.
 	EndpointsFile string
 	Appender      appender.Config
+	SnapshotEvery base.Seq // see coordinator.Config
 	Version       string
 	Logger        *slog.Logger
 	Now           func() time.Time
@@ -102,6 +103,7 @@ func (r *Region) open(ctx context.Context) error {
 	r.coord = coordinator.New(coordinator.Config{
 		ID: "coordinator-" + r.cfg.Identity.RegionName, Address: r.adminURL(), Log: r.log, Objects: objects, Identity: r.cfg.Identity,
 		Peer: r.peer(), Now: r.cfg.Now, Logger: r.cfg.Logger, Registerer: r.registry,
+		SnapshotEvery: r.cfg.SnapshotEvery,
 	})
 	for i, l := range r.kafka {
 		a, err := r.newAgent(r.cfg.FirstNodeID+int32(i), l)

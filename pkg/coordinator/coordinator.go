@@ -53,7 +53,8 @@ type Config struct {
 	Registerer prometheus.Registerer
 	// SnapshotEvery is how many entries lie between two snapshots; 0 means 20,000.
 	SnapshotEvery base.Seq
-	// KeepEntries is how many archived entries etcd keeps for followers that lag a little; 0 means 5,000.
+	// KeepEntries is how many archived entries etcd keeps for followers that lag a little; 0 means a quarter of
+	// SnapshotEvery.
 	KeepEntries base.Seq
 }
 
@@ -87,7 +88,7 @@ func New(cfg Config) *Coordinator {
 		cfg.SnapshotEvery = 20_000
 	}
 	if cfg.KeepEntries == 0 {
-		cfg.KeepEntries = 5_000
+		cfg.KeepEntries = max(1, cfg.SnapshotEvery/4)
 	}
 	if cfg.PeerEvery == 0 {
 		cfg.PeerEvery = time.Second
@@ -240,14 +241,17 @@ func (c *Coordinator) newLeader(ctx context.Context, term metastore.Term) (*lead
 	}
 	l := &leader{c: c, term: term, guard: metastore.Guard{Head: pos.Head, FenceRevision: pos.FenceRevision}, done: make(chan error, 1)}
 	var st *state.State
-	c.replica.With(func(r *state.State) { st, err = working(r) })
+	c.replica.With(func(r *state.State) {
+		// A replica that loaded before there was a first leader knows no incarnation yet.
+		r.SetIncarnation(pos.Incarnation)
+		st, err = working(r)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("copy the state: %w", err)
 	}
 	if st.Head() != pos.Head {
 		return nil, fmt.Errorf("state at seq %d, log at %d: %w", st.Head().Seq, pos.Head.Seq, metastore.ErrConflict)
 	}
-	st.SetIncarnation(pos.Incarnation)
 	l.seq = NewSequencer(st, term.Nonce())
 	if err := c.settleRole(ctx, st, pos); err != nil {
 		return nil, err

@@ -16,6 +16,9 @@ type SpanJob struct {
 	Length     int64
 	// Before and After are the partition's chain heads around the run, as the source's events name them.
 	Before, After base.Chain
+	// Unchained says that Before is not known, because records before the run were deleted at the source before this
+	// region saw them: the batches are proved by the digests in the object's footer alone.
+	Unchained bool
 }
 
 // CopyJob asks for the wanted runs of one object of the source.

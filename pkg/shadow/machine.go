@@ -164,12 +164,14 @@ func (m *Machine) Fault(id base.TopicID) {
 	}
 }
 
-// LinkApplied carries an encoded entry of the source: what fits one event bounds what a source may write.
+// appliedBytesPerTake bounds what is appended at a time. LinkApplied carries an encoded entry of the source: what fits one event bounds what a source may write.
 const appliedBytesPerTake = 600 << 10
 
 // Ready takes the events of the oldest entries whose bytes are all here: at most one entry's worth of the log, none
-// above seq limit (0: no limit). floor is the copier's.
-func (m *Machine) Ready(limit base.Seq, floor uint64) []*metalogpb.Event {
+// above seq limit (0: no limit). floor is asked for the copier's floor, event by event, with the placements that the
+// event makes: a number counts as placed from its own event on, and not before, or a collector could take its object
+// for garbage.
+func (m *Machine) Ready(limit base.Seq, floor func([]*metalogpb.Placement) uint64) []*metalogpb.Event {
 	var out []*metalogpb.Event
 	size := 0
 	for len(m.queue) > 0 {
@@ -179,13 +181,15 @@ func (m *Machine) Ready(limit base.Seq, floor uint64) []*metalogpb.Event {
 		}
 		applied := &metalogpb.LinkApplied{Link: m.link, Entry: p.raw.Value, Placements: p.placements}
 		if len(p.placements) > 0 {
-			applied.Session, applied.Floor = uint64(m.session), floor
+			applied.Session = uint64(m.session)
 		}
 		n := proto.Size(applied)
 		if len(out) > 0 && size+n > appliedBytesPerTake {
 			break
 		}
-		size += n
+		if size += n; len(p.placements) > 0 {
+			applied.Floor = floor(p.placements)
+		}
 		out = append(out, &metalogpb.Event{Kind: &metalogpb.Event_LinkApplied{LinkApplied: applied}})
 		m.queue[0] = nil
 		m.queue = m.queue[1:]

@@ -160,15 +160,9 @@ func (r *Runner) once(parent context.Context) error {
 	if err := r.cfg.Metalog.Refresh(ctx); err != nil {
 		return err
 	}
-	var m *Machine
-	var info *state.LinkInfo
-	r.cfg.Metalog.With(func(st *state.State) {
-		if l := st.Link(r.cfg.Link); l != nil && l.Active() {
-			m, info = NewMachine(l, session), l.Info()
-		}
-	})
+	info := r.activeLink()
 	switch {
-	case m == nil:
+	case info == nil:
 		return errLinkOver
 	case info.Paused && drain == nil:
 		return r.waitUnpaused(ctx)
@@ -178,11 +172,10 @@ func (r *Runner) once(parent context.Context) error {
 		return fmt.Errorf("open the source's bucket: %w", err)
 	}
 	defer func() { _ = bucket.Close() }()
-	r.mu.Lock()
-	r.seen.machine = m
-	r.mu.Unlock()
-	t := &tailing{r: r, m: m, info: info, session: session, source: bucket, drain: drain}
-	err = t.run(ctx)
+	t := &tailing{r: r, info: info, session: session, source: bucket, drain: drain, faults: map[base.TopicID]string{}}
+	if err = t.begin(ctx); err == nil {
+		err = t.run(ctx)
+	}
 	if cause := context.Cause(ctx); parent.Err() == nil && cause != nil && errors.Is(cause, errRestart) {
 		return cause
 	}
@@ -200,6 +193,16 @@ func (r *Runner) waitUnpaused(ctx context.Context) error {
 	case <-time.After(retryMax):
 		return errRestart
 	}
+}
+
+// activeLink is the link's description, nil when it is deleted or has failed over.
+func (r *Runner) activeLink() (info *state.LinkInfo) {
+	r.cfg.Metalog.With(func(st *state.State) {
+		if l := st.Link(r.cfg.Link); l != nil && l.Active() {
+			info = l.Info()
+		}
+	})
+	return info
 }
 
 // Restart makes the runner start over: the link's settings changed.
@@ -221,9 +224,13 @@ type tailing struct {
 	drain   FrozenLog
 
 	numbers numbers
+	plan    *backfillPlan // what the image shows and this region does not hold; nil for nothing
 	copied  chan copyDone
 	entries chan offered
 	sent    base.Seq // the last entry put into entries; of the streaming goroutine alone
+
+	faultMu sync.Mutex
+	faults  map[base.TopicID]string // reasons that are not in the log yet: see fault
 }
 
 type offered struct {
@@ -241,6 +248,27 @@ type copyDone struct {
 // entriesQueued bounds the entries read ahead of the copies.
 const entriesQueued = 256
 
+// begin gives a new link the source's snapshot, sets the machine up, and finds what is to be backfilled.
+func (t *tailing) begin(ctx context.Context) error {
+	if err := t.adopt(ctx); err != nil {
+		return fmt.Errorf("bootstrap from the source's snapshot: %w", err)
+	}
+	var plan *backfillPlan
+	t.r.cfg.Metalog.With(func(st *state.State) {
+		if l := st.Link(t.r.cfg.Link); l != nil && l.Active() {
+			t.m, plan = NewMachine(l, t.session), newBackfillPlan(st, l)
+		}
+	})
+	if t.m == nil {
+		return errLinkOver
+	}
+	t.r.mu.Lock()
+	t.r.seen.machine = t.m
+	t.r.mu.Unlock()
+	t.plan = plan
+	return nil
+}
+
 func (t *tailing) run(ctx context.Context) error {
 	t.copied = make(chan copyDone, t.r.cfg.CopiesMax)
 	t.entries = make(chan offered, entriesQueued)
@@ -249,5 +277,6 @@ func (t *tailing) run(ctx context.Context) error {
 	g.Go(func() error { return t.keepStreaming(ctx) })
 	g.Go(func() error { return t.copyAll(ctx, jobs) })
 	g.Go(func() error { return t.apply(ctx, jobs) })
+	g.Go(func() error { return t.backfill(ctx) })
 	return g.Wait()
 }

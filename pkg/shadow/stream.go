@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/adminpb"
 	"github.com/gnomon-stream/gnomon/pkg/metastore"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/archive"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
@@ -59,26 +60,41 @@ func (t *tailing) stream(ctx context.Context) error {
 	if t.drain != nil {
 		return t.streamFrozen(ctx, send)
 	}
+	d, err := t.describe(ctx)
+	if err != nil {
+		return err
+	}
 	src, err := t.r.cfg.Remote.Source(t.info.Config)
 	if err != nil {
 		return err
 	}
-	d, err := src.Describe(ctx)
-	if err != nil {
-		return fmt.Errorf("reach the source: %w", err)
-	}
-	if base.ClusterID(d.ClusterId) != t.info.SourceCluster {
-		return fmt.Errorf("the source's addresses lead to cluster %x, the link was made for %s: %w", d.ClusterId, t.info.SourceCluster, base.ErrCorrupt)
-	}
 	t.r.mu.Lock()
-	t.r.seen.problem, t.r.seen.contact = "", t.r.cfg.Now()
-	t.r.seen.headSeq = max(t.r.seen.headSeq, base.Seq(d.HeadSeq))
 	from := max(t.m.Next(), t.sent+1)
 	t.r.mu.Unlock()
 	if base.Seq(d.HeadSeq)+1 < from {
 		return fmt.Errorf("the source's log ends at seq %d, the image is at %d: it was set back: %w", d.HeadSeq, from-1, metastore.ErrChain)
 	}
 	return src.Follow(ctx, from, d.Incarnation, send)
+}
+
+// describe asks who the source is and where it stands, and notes that it was in reach.
+func (t *tailing) describe(ctx context.Context) (*adminpb.DescribeResponse, error) {
+	src, err := t.r.cfg.Remote.Source(t.info.Config)
+	if err != nil {
+		return nil, err
+	}
+	d, err := src.Describe(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reach the source: %w", err)
+	}
+	if len(d.ClusterId) != len(base.ClusterID{}) || base.ClusterID(d.ClusterId) != t.info.SourceCluster {
+		return nil, fmt.Errorf("the source's addresses lead to cluster %x, the link was made for %s: %w", d.ClusterId, t.info.SourceCluster, base.ErrCorrupt)
+	}
+	t.r.mu.Lock()
+	defer t.r.mu.Unlock()
+	t.r.seen.problem, t.r.seen.contact = "", t.r.cfg.Now()
+	t.r.seen.headSeq = max(t.r.seen.headSeq, base.Seq(d.HeadSeq))
+	return d, nil
 }
 
 func (t *tailing) streamFrozen(ctx context.Context, send func(metastore.RawEntry, base.Seq) error) error {

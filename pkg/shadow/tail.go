@@ -38,6 +38,14 @@ func (n *numbers) settle(number uint64) {
 	delete(n.out, number)
 }
 
+// place settles the numbers of placements that are being entered, and gives the floor after them.
+func (n *numbers) place(placed []*metalogpb.Placement) uint64 {
+	for _, p := range placed {
+		n.settle(p.Number)
+	}
+	return n.floor()
+}
+
 func (n *numbers) floor() uint64 {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -65,15 +73,24 @@ func (t *tailing) copyAll(ctx context.Context, jobs <-chan CopyJob) error {
 			number := t.numbers.take()
 			g.Go(func() error {
 				defer budget.Release(weight)
-				return t.copyOne(ctx, job, number)
+				done, err := t.copyOne(ctx, job, number)
+				if err != nil {
+					return err
+				}
+				select {
+				case t.copied <- done:
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				}
 			})
 		}
 	}
 }
 
 // copyOne copies until it has an answer: what may pass by itself is tried again, under a new number each time, since it
-// is unknown what a failed attempt left under the old one.
-func (t *tailing) copyOne(ctx context.Context, job CopyJob, number base.ObjectNumber) error {
+// is unknown what a failed attempt left under the old one. It fails only when ctx ends.
+func (t *tailing) copyOne(ctx context.Context, job CopyJob, number base.ObjectNumber) (copyDone, error) {
 	wait := retryMin
 	for {
 		start := t.r.cfg.Now()
@@ -82,15 +99,10 @@ func (t *tailing) copyOne(ctx context.Context, job CopyJob, number base.ObjectNu
 			t.r.cfg.Metrics.copied(placement.Size, t.r.cfg.Now().Sub(start))
 		}
 		if err == nil || errors.Is(err, base.ErrCorrupt) || errors.Is(err, base.ErrNotFound) || errors.Is(err, base.ErrVersion) {
-			select {
-			case t.copied <- copyDone{job: job, number: number, placement: placement, err: err}:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+			return copyDone{job: job, number: number, placement: placement, err: err}, nil
 		}
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return copyDone{}, ctx.Err()
 		}
 		t.r.problem(fmt.Errorf("copy object %s: %w", job.Object, err))
 		t.r.cfg.Logger.Debug("copy of an object failed", "link", t.r.cfg.Link, "object", job.Object.String(), "error", err)
@@ -98,7 +110,7 @@ func (t *tailing) copyOne(ctx context.Context, job CopyJob, number base.ObjectNu
 		number = t.numbers.take()
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return copyDone{}, ctx.Err()
 		case <-time.After(wait):
 		}
 		wait = min(2*wait, retryMax)
@@ -146,6 +158,9 @@ func (t *tailing) apply(ctx context.Context, jobs chan<- CopyJob) error {
 		case err := <-appended:
 			appending = false
 			t.r.gate.leave()
+			if err == nil {
+				err = t.enterFaults(ctx)
+			}
 			if err != nil {
 				return err
 			}
@@ -176,7 +191,7 @@ func (t *tailing) ready() []*metalogpb.Event {
 		return nil
 	}
 	t.r.mu.Lock()
-	events := t.m.Ready(limit, t.numbers.floor())
+	events := t.m.Ready(limit, t.numbers.place)
 	t.r.mu.Unlock()
 	if len(events) == 0 {
 		t.r.gate.leave()
@@ -204,8 +219,8 @@ func (t *tailing) append(ctx context.Context, events []*metalogpb.Event) error {
 	})
 }
 
+// settle takes the end of a copy. The number of a copy that succeeded stays out until its placement is entered.
 func (t *tailing) settle(ctx context.Context, c copyDone) error {
-	t.numbers.settle(uint64(c.number))
 	if c.err == nil {
 		t.r.mu.Lock()
 		t.m.Copied(c.job.Object, c.placement)
@@ -213,42 +228,12 @@ func (t *tailing) settle(ctx context.Context, c copyDone) error {
 		t.r.mu.Unlock()
 		return nil
 	}
-	t.r.cfg.Logger.Error("object of the source cannot be copied: its topics are FAULTED on this link",
-		"link", t.r.cfg.Link, "object", c.job.Object.String(), "error", c.err)
-	return t.faultTopics(ctx, c)
-}
-
-// faultTopics faults the topics of an object that cannot be had. A topic that the image does not know yet was created in
-// an entry that is still queued: the fault is entered once it is there, so the runner only marks it for now.
-func (t *tailing) faultTopics(ctx context.Context, c copyDone) error {
-	topics := map[base.TopicID]bool{}
-	for _, sp := range c.job.Spans {
-		topics[sp.Topic] = true
-	}
-	err := t.r.cfg.Metalog.Do(ctx, func(tx Tx) error {
-		l := tx.State().Link(t.r.cfg.Link)
-		if l == nil {
-			return errLinkOver
-		}
-		for id := range topics {
-			if l.Image().Topic(id) == nil {
-				continue
-			}
-			ev := &metalogpb.LinkTopicFaulted{Link: t.r.cfg.Link, TopicId: id[:], Reason: c.err.Error()}
-			if err := tx.Emit(&metalogpb.Event{Kind: &metalogpb.Event_LinkTopicFaulted{LinkTopicFaulted: ev}}); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	t.numbers.settle(uint64(c.number))
+	if err := t.fault(ctx, c); err != nil {
 		return err
 	}
 	t.r.mu.Lock()
 	defer t.r.mu.Unlock()
-	for id := range topics {
-		t.m.Fault(id)
-	}
 	t.m.Skipped(c.job.Object)
 	return nil
 }

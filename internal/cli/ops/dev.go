@@ -5,13 +5,18 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/internal/cli"
 	"github.com/gnomon-stream/gnomon/internal/dev"
 )
 
+// snapshotEveryMax bounds how much of the log a start may have to replay.
+const snapshotEveryMax = 1_000_000
+
 func devCommand(env *cli.Env) *cobra.Command {
 	o := dev.Options{Buckets: map[string]string{}, Etcds: map[string]string{}}
 	var bucketA, bucketB, etcdA, etcdB, level string
+	var snapshotEvery uint64
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Run two regions and the link between them on this machine",
@@ -25,6 +30,10 @@ With --region only one region runs, so that one of two processes on the same --d
 			if o.Region != "" && o.Region != "a" && o.Region != "b" {
 				return cli.Usage("--region is %q: use a or b, or leave it out for both", o.Region)
 			}
+			if snapshotEvery < 1 || snapshotEvery > snapshotEveryMax {
+				return cli.Usage("--snapshot-every is %d: use 1 to %d entries", snapshotEvery, uint64(snapshotEveryMax))
+			}
+			o.SnapshotEvery = base.Seq(snapshotEvery)
 			var l slog.Level
 			if err := l.UnmarshalText([]byte(level)); err != nil {
 				return cli.Usage("--log-level is %q: use debug, info, warn or error", level)
@@ -50,6 +59,7 @@ With --region only one region runs, so that one of two processes on the same --d
 	f.StringVar(&bucketB, "bucket-b", "", "bucket of region b")
 	f.StringVar(&etcdA, "etcd-a", "", "etcd of region a that runs elsewhere, such as http://127.0.0.1:2379, instead of the embedded one")
 	f.StringVar(&etcdB, "etcd-b", "", "etcd of region b that runs elsewhere")
+	f.Uint64Var(&snapshotEvery, "snapshot-every", 20_000, "entries of the metalog between two snapshots; a quarter as many stay in etcd once they are archived")
 	f.StringVar(&level, "log-level", "warn", "debug, info, warn or error")
 	return cmd
 }

@@ -1,7 +1,10 @@
 package state
 
 import (
+	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/metastore"
@@ -60,7 +63,11 @@ func (s *State) applyLinkAdopted(ev *metalogpb.LinkAdopted, ctx *eventContext) e
 	if err != nil {
 		return err
 	}
-	payload, ok := ctx.blobs[metastore.Hash(ev.SnapshotBlob)]
+	var payload []byte
+	ok := len(ev.SnapshotBlob) == len(metastore.Hash{})
+	if ok {
+		payload, ok = ctx.blobs[metastore.Hash(ev.SnapshotBlob)]
+	}
 	if !ok {
 		return fmt.Errorf("adopt a snapshot on link %q: its blob was not loaded: %w", ev.Link, base.ErrCorrupt)
 	}
@@ -72,6 +79,9 @@ func (s *State) applyLinkAdopted(ev *metalogpb.LinkAdopted, ctx *eventContext) e
 	image.owner, image.link = s.owner, l
 	if err := image.restore(&snap, Remote); err != nil {
 		return fmt.Errorf("adopt a snapshot on link %q: %w", ev.Link, err)
+	}
+	for _, t := range image.Topics() {
+		t.update(func(i *TopicInfo) { i.Visible, i.Fault = l.WantsTopic(i.Name), "" })
 	}
 	l.image.Store(image)
 	l.update(func(i *LinkInfo) {
@@ -171,7 +181,7 @@ func (p *placements) place(topic base.TopicID, partition int32, span Span) Span 
 		return span
 	}
 	for _, ps := range pl.Spans {
-		if ps.Partition == partition && ps.BaseOffset == int64(span.Base) && base.TopicID(ps.TopicId) == topic {
+		if ps.Partition == partition && ps.BaseOffset == int64(span.Base) && bytes.Equal(ps.TopicId, topic[:]) {
 			span.Object, span.Residency = local, p.held()
 			span.Position, span.Length = ps.Position, ps.Length
 			return span
@@ -190,15 +200,34 @@ func (s *State) applyLinkPlaced(ev *metalogpb.LinkPlaced, ctx *eventContext) err
 		return err
 	}
 	image := l.Image()
-	for _, t := range image.Topics() {
-		for i, c := range *t.cells.Load() {
-			if p, ok := image.placeRemote(t.Info().ID, int32(i), c.now.Load(), placed); ok {
-				c.now.Store(p)
-				ctx.changes.partition(t.Info().ID, int32(i))
-			}
+	for _, p := range ev.Placements {
+		if len(p.Spans) == 0 {
+			return fmt.Errorf("link %q: a backfilled object names no span: %w", ev.Link, base.ErrCorrupt)
+		}
+	}
+	cells := image.cellsOf(ev.Placements)
+	for _, tp := range slices.SortedFunc(maps.Keys(cells), base.TopicPartition.Compare) {
+		cell := cells[tp]
+		if p, ok := image.placeRemote(tp.Topic, tp.Partition, cell.now.Load(), placed); ok {
+			cell.now.Store(p)
+			ctx.changes.partition(tp.Topic, tp.Partition)
 		}
 	}
 	return nil
+}
+
+// cellsOf returns the partitions that placements name and that are still there. A topic may have been deleted since the
+// copy began. Their order does not matter: each is changed by itself.
+func (s *State) cellsOf(list []*metalogpb.Placement) map[base.TopicPartition]*cell {
+	out := map[base.TopicPartition]*cell{}
+	for _, p := range list {
+		for _, sp := range p.Spans {
+			if c, id, err := s.cellOf(sp.TopicId, sp.Partition); err == nil {
+				out[base.TopicPartition{Topic: id, Partition: sp.Partition}] = c
+			}
+		}
+	}
+	return out
 }
 
 // placeRemote returns the partition with the remote spans that placed covers made local.
