@@ -147,6 +147,14 @@ func (c committer) CommitAsync(ctx context.Context, req *metalogpb.CommitRequest
 // package knows the other.
 type produce struct{ a *appender.Appender }
 
+func (p produce) Refuse(ctx context.Context, batches []kafkaapi.ProduceBatch) {
+	in := make([]appender.Batch, len(batches))
+	for i, b := range batches {
+		in[i] = appender.Batch(b)
+	}
+	p.a.Refuse(ctx, in)
+}
+
 func (p produce) Append(ctx context.Context, batches []kafkaapi.ProduceBatch, done func([]kafkaapi.ProduceResult)) {
 	in := make([]appender.Batch, len(batches))
 	for i, b := range batches {

@@ -71,6 +71,11 @@ type Appender interface {
 	// buffered; it blocks only for back-pressure, until ctx ends. done is called exactly once, from any goroutine, with
 	// a result a batch, in order; it must not block. The batches' bytes are read until done is called, not after.
 	Append(ctx context.Context, batches []ProduceBatch, done func([]ProduceResult))
+
+	// Refuse tells of batches that were refused, retriably, before they came to Append; their Bytes are not set. What their
+	// producers have in flight behind them on the connection must not be written before they come again. It keeps its
+	// place among the calls of Append.
+	Refuse(ctx context.Context, batches []ProduceBatch)
 }
 
 // ReadRequest asks for batches of one partition from Offset on.

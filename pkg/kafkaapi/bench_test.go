@@ -16,6 +16,8 @@ import (
 // sink is an Appender that takes everything over at once.
 type sink struct{}
 
+func (sink) Refuse(context.Context, []ProduceBatch) {}
+
 func (sink) Append(_ context.Context, batches []ProduceBatch, done func([]ProduceResult)) {
 	done(make([]ProduceResult, len(batches)))
 }

@@ -30,6 +30,7 @@ type memory struct {
 	appendTo func(results []ProduceResult) // may change the results
 	created  int                           // topics by Forward
 	forwards []int16
+	refused  []ProduceBatch
 	hidden   map[string]bool // topics that show only after a Refresh
 	poison   bool            // Read panics
 	waiters  int             // subscriptions of Changed
@@ -105,6 +106,12 @@ func (m *memory) add(name string, partitions int32, configs map[string]string) T
 		m.logs[base.TopicPartition{Topic: t.ID, Partition: p}] = &memoryLog{}
 	}
 	return *t
+}
+
+func (m *memory) Refuse(_ context.Context, batches []ProduceBatch) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.refused = append(m.refused, batches...)
 }
 
 func (m *memory) Append(_ context.Context, batches []ProduceBatch, done func([]ProduceResult)) {

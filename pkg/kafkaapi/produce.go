@@ -38,7 +38,8 @@ type producing struct {
 	now     int64
 	failed  bool
 	batches []ProduceBatch
-	slots   []produceSlot // of the batches
+	slots   []produceSlot  // of the batches
+	refused []ProduceBatch // because this region takes no writes to their topics now
 }
 
 // produceSlot says where the result of a batch goes.
@@ -53,6 +54,9 @@ func produce(ctx context.Context, q *request, finish func(answer)) {
 		q: q, req: req, resp: req.ResponseKind().(*kmsg.ProduceResponse), look: q.lookup(ctx), now: q.server.now().UnixMilli(),
 	}
 	p.collect()
+	if len(p.refused) > 0 {
+		q.server.deps.Appender.Refuse(ctx, p.refused)
+	}
 	if len(p.batches) == 0 {
 		finish(p.answer())
 		return
@@ -115,6 +119,7 @@ func (p *producing) take(t Topic, rp *kmsg.ProduceRequestTopicPartition, lim bat
 		return err
 	}
 	if !t.Writable {
+		p.refuse(t, rp)
 		return fmt.Errorf("topic %q takes no writes here: %w", t.Name, base.ErrReadOnly)
 	}
 	h, err := batch.Validate(rp.Records, lim)
@@ -133,6 +138,15 @@ func (p *producing) take(t Topic, rp *kmsg.ProduceRequestTopicPartition, lim bat
 	p.batches = append(p.batches, ProduceBatch{Topic: t.ID, Partition: rp.Partition, Header: h, Bytes: rp.Records})
 	p.slots = append(p.slots, slot)
 	return nil
+}
+
+// refuse notes a batch that will come again. The walk of why, for a producer that is here before the flip with batches k and
+// k+1 in flight: (1) k is refused. (2) The flip. After it, the first batch of a producer may leave a gap: what the gap
+// skips was written above the cut. (3) k+1 comes, and would be taken with a gap; k, sent again, would then be out of order.
+func (p *producing) refuse(t Topic, rp *kmsg.ProduceRequestTopicPartition) {
+	if h, _, err := batch.Parse(rp.Records); err == nil && h.ProducerID >= 0 {
+		p.refused = append(p.refused, ProduceBatch{Topic: t.ID, Partition: rp.Partition, Header: h})
+	}
 }
 
 // limits are what a topic's configs allow.

@@ -12,7 +12,8 @@ import (
 //
 // What becomes of the image: visible topics become the region's own, with a new leader epoch that begins at the cut;
 // idempotent producers go on, each may leave one forward gap a partition; chosen groups are emptied and keep their
-// offsets. A topic whose name this region already has keeps out (it was FAULTED, and stays in the boundary list).
+// offsets; all writer sessions end, so that nothing that was sent to the sequencer before the flip is judged after it (see
+// walk 10 of package appender). A topic whose name this region already has keeps out (it was FAULTED, and stays in the boundary list).
 func (s *State) applyRegionFlipped(ev *metalogpb.RegionFlipped, ctx *eventContext) error {
 	l, err := s.linkOf(ev.Link)
 	if err != nil {
@@ -43,6 +44,10 @@ func (s *State) applyRegionFlipped(ev *metalogpb.RegionFlipped, ctx *eventContex
 		if l.WantsGroup(name) {
 			s.groups[name] = g.emptied()
 		}
+	}
+	for _, x := range s.sessions {
+		x.Fenced = true
+		clear(x.Results)
 	}
 	s.nextProducerID, s.nextSession = 0, 0 // counters of the new epoch's stripe
 	s.region.Store(&region)

@@ -100,6 +100,7 @@ type request struct {
 	bytes   int64
 	weight  int64 // of the budget
 	arrived time.Time
+	refused bool // see Refuse: it is noted, and nothing else
 }
 
 const (
@@ -151,6 +152,19 @@ func (a *Appender) Append(ctx context.Context, batches []Batch, done func([]Resu
 		a.finish(r, fmt.Errorf("write buffer is full: %w: %w", base.ErrUnavailable, context.Cause(ctx)))
 	case <-a.stopped:
 		a.finish(r, errStops)
+	}
+}
+
+// Refuse notes batches, of which only the headers are read, that were refused before they came here: what their producers
+// have in flight behind them fails retriably until they have come again (P4). It keeps its place among the Appends of its
+// caller.
+func (a *Appender) Refuse(ctx context.Context, batches []Batch) {
+	r := &request{batches: batches, done: func([]Result) {}, refused: true}
+	select {
+	case a.in <- r:
+		a.late()
+	case <-ctx.Done():
+	case <-a.stopped:
 	}
 }
 

@@ -117,7 +117,7 @@ func (l *loop) settle(f *flush, res *metalogpb.CommitResult) error {
 		return fmt.Errorf("the result has %d extents, the segment %d: %w: %w", len(res.GetExtents()), len(f.built.Extents), base.ErrUnavailable, base.ErrCorrupt)
 	}
 	f.answered = true
-	next := 0
+	next, refused := 0, map[base.TopicPartition]struct{}{}
 	for _, r := range f.requests {
 		results := make([]Result, len(r.batches))
 		for i := range results {
@@ -128,12 +128,21 @@ func (l *loop) settle(f *flush, res *metalogpb.CommitResult) error {
 				continue
 			}
 			results[i] = resultOf(res.Extents[place.Extent], place.Batch)
+			if errors.Is(results[i].Err, kerr.NotLeaderForPartition) {
+				l.poison.note(&r.batches[i], l.a.deps.Now())
+				refused[r.batches[i].tp()] = struct{}{}
+			}
 		}
 		l.a.answer(r, results)
 	}
 	l.queue = slices.DeleteFunc(l.queue, func(q *flush) bool { return q == f })
+	l.failBehind(refused, errRefused)
 	return nil
 }
+
+// errRefused is for what is buffered behind a batch that was refused because its topic takes no writes here now (walk 10
+// of the package comment).
+var errRefused = fmt.Errorf("a topic takes no writes here now: %w", base.ErrNotLeader)
 
 func resultOf(e *metalogpb.ExtentResult, i int32) Result {
 	if int(i) >= len(e.GetBatches()) || e.Batches[i] == nil {

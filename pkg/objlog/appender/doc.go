@@ -50,6 +50,12 @@
 //  9. Commit n is not answered for ProduceTimeout: its requests fail, though it may have taken effect, or may still do so.
 //     The next session is opened before anything else is committed and fences this one. From then on n took effect or
 //     never will, and the client's second attempt is judged after that.
+//  10. A topic is shadowed here and about to be flipped; a producer is here already, with batches k and k+1 in flight. k is
+//     judged before the flip and refused. Were k+1 judged after it, it would be taken as the one batch that may leave a
+//     gap, and k lost to its client as out of order. So: a flip fences all sessions, which fails what was sent to the
+//     sequencer before it, and what was to be sent under the same session; a refusal fails what is buffered behind it; and
+//     it is noted, here and for what was refused before it came here (Refuse), so that what is still in the connection
+//     waits for k.
 //
 // # Failure
 //

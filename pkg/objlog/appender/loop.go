@@ -80,6 +80,11 @@ func (l *loop) stop() {
 
 func (l *loop) take(r *request) {
 	now := l.a.deps.Now()
+	l.notice(now)
+	if r.refused {
+		l.poison.add(r, now)
+		return
+	}
 	if err := l.poison.check(r, now); err != nil {
 		l.poison.add(r, now) // what else the request holds must come again too
 		l.a.finish(r, err)
@@ -101,10 +106,7 @@ func (l *loop) hold(r *request) {
 // step does whatever can be done now.
 func (l *loop) step() {
 	now := l.a.deps.Now()
-	if now.Sub(l.stepped) > pauseMin {
-		l.awoke = now
-	}
-	l.stepped = now
+	l.notice(now)
 	l.expire(now)
 	if len(l.buffer) > 0 && l.session == 0 {
 		l.open()
@@ -113,6 +115,15 @@ func (l *loop) step() {
 		l.flush(now)
 	}
 	l.commit(now)
+}
+
+// notice finds out whether the process stood still. What was on its way to it then may come only now.
+func (l *loop) notice(now time.Time) {
+	if now.Sub(l.stepped) > pauseMin {
+		l.awoke = now
+		l.poison.renew(now)
+	}
+	l.stepped = now
 }
 
 // due tells whether the buffer is to be flushed now: see Config.

@@ -90,6 +90,14 @@ func (p poison) note(b *Batch, now time.Time) {
 	p[k] = poisoned{epoch: b.Header.ProducerEpoch, next: b.Header.BaseSequence, at: now}
 }
 
+// renew has all producers held to it for the whole of poisonFor again.
+func (p poison) renew(now time.Time) {
+	for k, x := range p {
+		x.at = now
+		p[k] = x
+	}
+}
+
 func (p poison) sweep(now time.Time) {
 	for k, x := range p {
 		if now.Sub(x.at) >= poisonFor {

@@ -2,10 +2,13 @@ package appender
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
@@ -133,5 +136,35 @@ func TestPoisonSequencesWrap(t *testing.T) {
 	p.add(request(5), now)
 	if err := p.check(request(9), now.Add(poisonFor)); err != nil {
 		t.Errorf("after poisonFor: %v", err)
+	}
+}
+
+// P4, walk 10: a batch was refused before it came here, or by the sequencer; what its producer has in flight behind it
+// waits for it, also when the process stood still meanwhile.
+func TestNothingPassesARefusedBatch(t *testing.T) {
+	for _, by := range []string{"kafkaapi", "the sequencer"} {
+		t.Run(by, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, Config{}, fault.Options{})
+				defer w.stop()
+				w.seq.gaps.Store(true)
+				first := func() Batch { return makeBatch(0, 7, 0, 1, 10) }
+				if by == "kafkaapi" {
+					w.a.Refuse(t.Context(), []Batch{{Topic: first().Topic, Partition: 0, Header: first().Header}})
+				} else {
+					w.seq.standby.Store(true)
+					if r := w.get(w.append(t.Context(), first())); !errors.Is(r[0].Err, kerr.NotLeaderForPartition) {
+						t.Errorf("a standby's answer: %v", r[0].Err)
+					}
+					w.seq.standby.Store(false)
+				}
+				w.retriable(w.append(t.Context(), makeBatch(0, 7, 1, 1, 10)))
+				time.Sleep(poisonFor - time.Second)
+				w.retriable(w.append(t.Context(), makeBatch(0, 7, 2, 1, 10)))
+				w.ok(w.append(t.Context(), makeBatch(1, 7, 3, 1, 10)), 0) // another partition
+				w.ok(w.append(t.Context(), first()), 0)
+				w.ok(w.append(t.Context(), makeBatch(0, 7, 1, 1, 10)), 1)
+			})
+		})
 	}
 }

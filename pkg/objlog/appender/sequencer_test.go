@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -55,6 +56,8 @@ type sequencer struct {
 	delay func() time.Duration // before each verdict
 	// before and after break a commit: before it takes effect, after it did. nil lets it pass.
 	before, after func(req *metalogpb.CommitRequest) error
+	// standby has every batch refused, as of a topic that is shadowed; gaps lets every batch leave one, as after a flip.
+	standby, gaps atomic.Bool
 
 	mu       sync.Mutex
 	opened   int
@@ -185,6 +188,9 @@ func (s *sequencer) checkObject(req *metalogpb.CommitRequest) {
 }
 
 func (s *sequencer) accept(partition int32, b *metalogpb.BatchMeta) *metalogpb.BatchResult {
+	if s.standby.Load() {
+		return &metalogpb.BatchResult{ErrorCode: int32(kerr.NotLeaderForPartition.Code), BaseOffset: -1}
+	}
 	if b.ProducerId >= 0 {
 		next := int32(0)
 		for _, l := range s.log[partition] {
@@ -196,7 +202,7 @@ func (s *sequencer) accept(partition int32, b *metalogpb.BatchMeta) *metalogpb.B
 			}
 			next = l.sequence + 1
 		}
-		if b.BaseSequence != next {
+		if b.BaseSequence < next || b.BaseSequence > next && !s.gaps.Load() {
 			return &metalogpb.BatchResult{ErrorCode: int32(kerr.OutOfOrderSequenceNumber.Code), BaseOffset: -1}
 		}
 	}

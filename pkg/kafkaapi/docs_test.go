@@ -1,0 +1,87 @@
+package kafkaapi
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the tables of docs/KAFKA.md anew")
+
+const kafkaDocument = "../../docs/KAFKA.md"
+
+// honoured are the settings of a topic that this build acts upon; the others are kept, shown, and do nothing.
+var honoured = []string{
+	maxMessageBytesName, "message.timestamp.after.max.ms", "message.timestamp.before.max.ms", "message.timestamp.type",
+}
+
+// The tables of docs/KAFKA.md are those that drive dispatch and DescribeConfigs. -update writes them anew.
+func TestKafkaDocument(t *testing.T) {
+	raw, err := os.ReadFile(kafkaDocument)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(raw)
+	for name, table := range map[string]string{"api": apiTable(), "config": configTable(t)} {
+		begin, end := fmt.Sprintf("<!-- %s table: begin -->\n", name), fmt.Sprintf("<!-- %s table: end -->", name)
+		before, rest, found := strings.Cut(text, begin)
+		old, after, closed := strings.Cut(rest, end)
+		if !found || !closed {
+			t.Fatalf("%s has no %s table", kafkaDocument, name)
+		}
+		if old != table && !*update {
+			t.Errorf("the %s table of %s is not this build's; write it with -update. It should be:\n%s", name, kafkaDocument, table)
+		}
+		text = before + begin + table + end + after
+	}
+	if *update {
+		if err := os.WriteFile(kafkaDocument, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func apiTable() string {
+	var b strings.Builder
+	b.WriteString("| API | key | versions |\n|---|---:|---|\n")
+	for _, a := range apis() {
+		versions := fmt.Sprintf("%d to %d", a.min, a.max)
+		if a.refuseBelow > a.min {
+			versions += fmt.Sprintf("; below %d answered with UNSUPPORTED_VERSION", a.refuseBelow)
+		}
+		fmt.Fprintf(&b, "| %s | %d | %s |\n", a.name, a.key, versions)
+	}
+	return b.String()
+}
+
+func configTable(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString("| setting | default | effect here |\n|---|---|---|\n")
+	left := slices.Clone(honoured)
+	for _, c := range topicConfigs {
+		effect := "kept and shown; does nothing yet"
+		switch {
+		case slices.Contains(honoured, c.name):
+			effect = c.doc
+			left = slices.DeleteFunc(left, func(name string) bool { return name == c.name })
+		case strings.HasPrefix(c.doc, "Has no meaning here"):
+			effect = c.doc
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", c.name, orNone(c.value), effect)
+	}
+	if len(left) > 0 {
+		t.Errorf("no settings of a topic: %v", left)
+	}
+	return b.String()
+}
+
+func orNone(value string) string {
+	if value == "" {
+		return "none"
+	}
+	return "`" + value + "`"
+}
