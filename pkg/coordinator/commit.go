@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
@@ -246,14 +247,11 @@ func (c *committing) accept(tp base.TopicPartition, h *head, run *metalogpb.Span
 func (c *committing) note(tp base.TopicPartition, pb *metalogpb.ProducerBatch) {
 	key := producerKey{tp, pb.ProducerId}
 	p := c.producer(tp, pb.ProducerId)
-	next := &state.Producer{ID: pb.ProducerId, Epoch: int16(pb.ProducerEpoch)}
+	next := state.NewProducer(pb.ProducerId, int16(pb.ProducerEpoch), c.st.Region().Epoch)
 	if p != nil && p.Epoch == next.Epoch {
-		next.Batches = append(next.Batches, p.Batches...)
+		next.GapAllowed, next.Batches = p.GapAllowed, slices.Clone(p.Batches)
 	}
-	next.Batches = append(next.Batches, pb)
-	if len(next.Batches) > state.ProducersLastBatches {
-		next.Batches = next.Batches[1:]
-	}
+	next.Note(pb)
 	c.producers[key] = next
 }
 

@@ -20,6 +20,8 @@ const objectBytesMax = 256 << 20
 type ObjectCopier struct {
 	Cluster base.ClusterID // of this region
 	Bucket  objstore.Store // of this region
+	// Backoff repeats a write that failed; its zero value goes on until ctx ends.
+	Backoff objstore.Backoff
 }
 
 // Copy implements Copier.
@@ -39,7 +41,7 @@ func (c *ObjectCopier) Copy(ctx context.Context, source objstore.Store, job Copy
 	if !job.Whole {
 		payload = c.part(object, extents, job, local, placement)
 	}
-	err = objstore.PutSettled(ctx, c.Bucket, local.Key(), payload)
+	err = c.Backoff.PutSettled(ctx, c.Bucket, local.Key(), payload)
 	if errors.Is(err, objstore.ErrExists) {
 		// An earlier attempt under this number: the caller takes another one.
 		return nil, fmt.Errorf("object %s is there already: %w", local, base.ErrUnavailable)

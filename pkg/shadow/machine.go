@@ -39,6 +39,7 @@ type pending struct {
 	missing    int
 	placements []*metalogpb.Placement
 	ends       map[base.TopicPartition]base.Offset
+	bytes      int64 // of the entry and of the wanted records that it commits
 }
 
 // NewMachine starts at the image's position. image is read only now.
@@ -77,7 +78,7 @@ func (m *Machine) Offer(raw metastore.RawEntry) ([]CopyJob, error) {
 		return nil, fmt.Errorf("entry %d of the source needs feature level %d, this build knows %d: upgrade this region first: %w",
 			raw.Seq, e.FeatureLevel, state.FeatureLevel, base.ErrVersion)
 	}
-	p := &pending{raw: raw, timeMs: e.TimeMs, ends: map[base.TopicPartition]base.Offset{}}
+	p := &pending{raw: raw, timeMs: e.TimeMs, bytes: int64(len(raw.Value)), ends: map[base.TopicPartition]base.Offset{}}
 	var jobs []CopyJob
 	for _, ev := range e.Events {
 		switch k := ev.Kind.(type) {
@@ -130,6 +131,7 @@ func (m *Machine) plan(seq base.Seq, ev *metalogpb.ObjectCommitted, p *pending) 
 				job.Whole = false
 				continue
 			}
+			p.bytes += sc.Length
 			job.Spans = append(job.Spans, SpanJob{
 				Topic: id, Partition: sc.Partition, Base: base.Offset(sc.BaseOffset), Last: base.Offset(sc.LastOffset),
 				Extent: sc.Extent, FirstBatch: sc.FirstBatch, Batches: sc.Batches, Position: sc.Position, Length: sc.Length,
@@ -224,11 +226,11 @@ func (m *Machine) Ends() map[base.TopicPartition]base.Offset {
 	return out
 }
 
-// QueuedBytes is the size of the entries and the wanted objects that are queued.
+// QueuedBytes is the size of the entries that are queued, and of the wanted records that they commit.
 func (m *Machine) QueuedBytes() int64 {
 	var n int64
 	for _, p := range m.queue {
-		n += int64(len(p.raw.Value))
+		n += p.bytes
 	}
 	return n
 }

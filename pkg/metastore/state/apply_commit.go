@@ -99,30 +99,25 @@ func (s *State) applySpan(object base.ObjectID, topic []byte, sc *metalogpb.Span
 	p.MaxTimestamp = max(p.MaxTimestamp, span.MaxTimestamp)
 	p.Chain = chain
 	if !s.serving {
-		c.noteProducers(sc.Producers, s.time)
+		c.noteProducers(sc.Producers, s.time, s.Region().Epoch)
 	}
 	c.now.Store(&p)
 	ctx.changes.partition(id, sc.Partition)
 	return nil
 }
 
-func (c *cell) noteProducers(batches []*metalogpb.ProducerBatch, now int64) {
+func (c *cell) noteProducers(batches []*metalogpb.ProducerBatch, now int64, region base.Epoch) {
 	for _, b := range batches {
 		if c.producers == nil {
 			c.producers = map[int64]*Producer{}
 		}
 		p := c.producers[b.ProducerId]
 		if p == nil || p.Epoch != int16(b.ProducerEpoch) {
-			p = &Producer{ID: b.ProducerId, Epoch: int16(b.ProducerEpoch)}
+			p = NewProducer(b.ProducerId, int16(b.ProducerEpoch), region)
 			c.producers[b.ProducerId] = p
 		}
-		if len(p.Batches) == ProducersLastBatches {
-			copy(p.Batches, p.Batches[1:])
-			p.Batches = p.Batches[:ProducersLastBatches-1]
-		}
-		p.Batches = append(p.Batches, b)
+		p.Note(b)
 		p.LastWrite = now
-		p.GapAllowed = false
 	}
 }
 

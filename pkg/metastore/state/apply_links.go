@@ -63,11 +63,10 @@ func (s *State) applyLinkAdopted(ev *metalogpb.LinkAdopted, ctx *eventContext) e
 	if err != nil {
 		return err
 	}
-	var payload []byte
-	ok := len(ev.SnapshotBlob) == len(metastore.Hash{})
-	if ok {
-		payload, ok = ctx.blobs[metastore.Hash(ev.SnapshotBlob)]
+	if len(ev.SnapshotBlob) != len(metastore.Hash{}) {
+		return fmt.Errorf("adopt a snapshot on link %q: its blob is named by %d bytes: %w", ev.Link, len(ev.SnapshotBlob), base.ErrCorrupt)
 	}
+	payload, ok := ctx.blobs[metastore.Hash(ev.SnapshotBlob)]
 	if !ok {
 		return fmt.Errorf("adopt a snapshot on link %q: its blob was not loaded: %w", ev.Link, base.ErrCorrupt)
 	}

@@ -45,7 +45,7 @@ func (s *State) applyTopicCreated(ev *metalogpb.TopicCreated, ctx *eventContext)
 	if err != nil {
 		return err
 	}
-	if s.Topic(id) != nil || ev.Partitions < 1 {
+	if s.Topic(id) != nil || ev.Partitions < 1 || ev.Partitions > PartitionsMax {
 		return fmt.Errorf("create topic %q (%s) with %d partitions: %w", ev.Name, id, ev.Partitions, base.ErrCorrupt)
 	}
 	info := TopicInfo{ID: id, Name: ev.Name, ReplicationFactor: ev.ReplicationFactor, Configs: configMap(ev.Configs), Visible: true}
@@ -129,7 +129,7 @@ func (s *State) applyPartitionsAdded(ev *metalogpb.PartitionsAdded, ctx *eventCo
 	if err != nil {
 		return err
 	}
-	if ev.Partitions <= t.Partitions() {
+	if ev.Partitions <= t.Partitions() || ev.Partitions > PartitionsMax {
 		return fmt.Errorf("grow topic %q from %d to %d partitions: %w", t.Info().Name, t.Partitions(), ev.Partitions, base.ErrCorrupt)
 	}
 	t.grow(ev.Partitions)

@@ -75,9 +75,6 @@ func (s *State) restoreTopic(m *metalogpb.TopicState, least Residency) error {
 		ID: id, Name: m.Name, ReplicationFactor: m.ReplicationFactor, Configs: configMap(m.Configs),
 		Visible: m.Visible, Fault: m.Fault, SourceDeleted: m.SourceDeleted,
 	}
-	if s.link != nil && least != Local {
-		info.Visible, info.Fault = s.link.WantsTopic(m.Name), ""
-	}
 	t := newTopic(info, int32(len(m.Partitions)))
 	for i, pm := range m.Partitions {
 		if err := t.cell(int32(i)).restore(pm, least, s.serving); err != nil {
@@ -85,10 +82,19 @@ func (s *State) restoreTopic(m *metalogpb.TopicState, least Residency) error {
 		}
 	}
 	s.byID.Store(id, t)
-	if info.Fault == "" {
+	if other := s.TopicByName(m.Name); other == nil || outranks(&info, other.Info()) {
 		s.byName.Store(m.Name, t)
 	}
 	return nil
+}
+
+// outranks tells whether x, not y, answers to the name that two topics of an image have, by what recreation left of them:
+// if the link follows, the earlier topic is not visible any more; if not, the earlier one is the one that the source deleted.
+func outranks(x, y *TopicInfo) bool {
+	if x.Visible != y.Visible {
+		return x.Visible
+	}
+	return x.SourceDeleted && !y.SourceDeleted
 }
 
 func (c *cell) restore(m *metalogpb.PartitionState, least Residency, serving bool) error {

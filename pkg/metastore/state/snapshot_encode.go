@@ -29,17 +29,27 @@ func (s *State) Digest() (base.Digest, error) {
 // LogicalDigest is a digest of everything but where bytes lie: an image's equals its source's at the same seq (S4).
 func (s *State) LogicalDigest() (base.Digest, error) {
 	m := s.message()
-	m.Objects, m.Incarnation = nil, ""
 	for _, t := range m.Topics {
 		t.Visible, t.Fault = true, ""
+	}
+	forgetPlaces(m)
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	return base.DigestOf(b), err
+}
+
+// forgetPlaces takes out what is private to a region: where bytes lie, in the images that it holds too.
+func forgetPlaces(m *metalogpb.Snapshot) {
+	m.Objects, m.Incarnation = nil, ""
+	for _, t := range m.Topics {
 		for _, p := range t.Partitions {
 			for _, sp := range p.Spans {
 				sp.Session, sp.Number, sp.Position, sp.Residency = 0, 0, 0, 0
 			}
 		}
 	}
-	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
-	return base.DigestOf(b), err
+	for _, l := range m.Links {
+		forgetPlaces(l.Image)
+	}
 }
 
 func (s *State) message() *metalogpb.Snapshot {

@@ -95,6 +95,10 @@ type cell struct {
 	producers map[int64]*Producer
 }
 
+// PartitionsMax bounds a topic's partitions, ten times above what a controller grants: an event of a few bytes, which may be a
+// source's, must not cost any amount of memory.
+const PartitionsMax = 100_000
+
 // Topic is one life of a topic.
 type Topic struct {
 	info  atomic.Pointer[TopicInfo]
@@ -157,9 +161,29 @@ type Producer struct {
 	ID        int64
 	Epoch     int16
 	LastWrite int64 // event time, Unix milliseconds
-	// GapAllowed is set by a flip: the next batch may leave a forward gap, which the RPO ledger accounts for.
+	// GapAllowed says that one batch may leave a forward gap: its producer is of an earlier region epoch, and what the gap
+	// skips was written above the cut, which the RPO ledger accounts for. It lasts until a gap is left: a batch that the
+	// producer had sent here before the flip, and that comes late, leaves none.
 	GapAllowed bool
 	Batches    []*metalogpb.ProducerBatch // the last ones, oldest first, at most ProducersLastBatches
+}
+
+// NewProducer returns what is remembered of a producer before its first batch, in a region of that epoch.
+func NewProducer(id int64, producerEpoch int16, region base.Epoch) *Producer {
+	of := base.EpochOfID(id) // 0 for an id that no Gnomon region gave out
+	return &Producer{ID: id, Epoch: producerEpoch, GapAllowed: of > 0 && of < region}
+}
+
+// Note adds an accepted batch.
+func (p *Producer) Note(b *metalogpb.ProducerBatch) {
+	if len(p.Batches) > 0 && b.BaseSequence != (p.LastSequence()+1)&0x7fffffff {
+		p.GapAllowed = false
+	}
+	if len(p.Batches) == ProducersLastBatches {
+		copy(p.Batches, p.Batches[1:])
+		p.Batches = p.Batches[:ProducersLastBatches-1]
+	}
+	p.Batches = append(p.Batches, b)
 }
 
 // LastSequence returns the sequence number of the producer's last record, -1 when there is none.

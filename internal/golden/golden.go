@@ -1,0 +1,105 @@
+// Package golden compares what a test made with a file in its testdata, and writes such files anew with -rewrite.
+//
+// A file of bytes is an annotated hex dump, so that a change of a format can be read in review. Files of a format version
+// (testdata/v1, …) are never deleted: data with these bytes is in buckets and logs.
+//
+// It is for test files only.
+package golden
+
+import (
+	"encoding/hex"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write golden files anew")
+
+// Compare fails the test when the file does not hold want. With -rewrite it writes the file.
+func Compare(t testing.TB, name, want string) {
+	t.Helper()
+	if *rewrite {
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Fatalf("%s differs; if that is meant, run the test with -rewrite. This build gives:\n%s", name, want)
+	}
+}
+
+// Read returns the bytes of a dump.
+func Read(t testing.TB, name string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := undump(string(text))
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return b
+}
+
+// undump reads the bytes back out of a dump. Lines that do not begin with a position are remarks.
+func undump(text string) ([]byte, error) {
+	var out []byte
+	for line := range strings.Lines(text) {
+		position, rest, found := strings.Cut(line, "  ")
+		var at int
+		if n, err := fmt.Sscanf(position, "%06x", &at); !found || len(position) != 6 || n != 1 || err != nil {
+			continue
+		}
+		b, err := hex.DecodeString(strings.Fields(rest)[0])
+		if err != nil || at != len(out) {
+			return nil, fmt.Errorf("%q does not follow the line before (%v)", line, err)
+		}
+		out = append(out, b...)
+	}
+	return out, nil
+}
+
+// Dump is an annotated hex dump in the making: position, up to 16 bytes, what they are.
+type Dump struct {
+	data []byte
+	at   int
+	text strings.Builder
+}
+
+// NewDump begins a dump of data.
+func NewDump(data []byte) *Dump { return &Dump{data: data} }
+
+// Title adds a remark.
+func (d *Dump) Title(format string, args ...any) { fmt.Fprintf(&d.text, "# "+format+"\n", args...) }
+
+// Field takes the next n bytes.
+func (d *Dump) Field(n int, format string, args ...any) []byte {
+	field := d.data[d.at : d.at+n]
+	note := "  " + fmt.Sprintf(format, args...)
+	for from := 0; from < n; from += 16 {
+		row := field[from:min(from+16, n)]
+		fmt.Fprintf(&d.text, "%06x  %s\n", d.at+from, strings.TrimRight(fmt.Sprintf("%-32x%s", row, note), " "))
+		note = ""
+	}
+	d.at += n
+	return field
+}
+
+// String gives the dump; what no field took is shown at its end.
+func (d *Dump) String() string {
+	if rest := len(d.data) - d.at; rest > 0 {
+		d.Field(rest, "left over")
+	}
+	return d.text.String()
+}

@@ -1,0 +1,213 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/metastore"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/memory"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
+)
+
+var errRefused = errors.New("no")
+
+// C1: no answer, be it success, refusal or a read, is given before the log has confirmed what it was computed from.
+func TestAnswersWaitForTheLog(t *testing.T) {
+	for name, c := range map[string]struct {
+		op   string // the call to the log that the answer waits for
+		fn   func(tx *Tx) error
+		want error
+	}{
+		"success":                 {"append", func(tx *Tx) error { return tx.Emit(created("x")) }, nil},
+		"refusal behind an event": {"append", func(tx *Tx) error { return errors.Join(tx.Emit(created("x")), errRefused) }, errRefused},
+		"read":                    {"position", func(*Tx) error { return nil }, nil},
+		"refusal":                 {"position", func(*Tx) error { return errRefused }, errRefused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cl := newCluster(t)
+			m := cl.lead("one")
+			entered, release := cl.faults.block(c.op)
+			defer release()
+			answer := make(chan error, 1)
+			go func() { answer <- m.Do(t.Context(), c.fn) }()
+			<-entered
+			select {
+			case err := <-answer:
+				t.Fatalf("answered before the log was: %v", err)
+			case <-time.After(20 * time.Millisecond):
+			}
+			release()
+			if err := <-answer; !errors.Is(err, c.want) {
+				t.Fatalf("answer %v, want %v", err, c.want)
+			}
+		})
+	}
+}
+
+// C1: a leader that was deposed, and does not know it yet, answers nothing, not even a read.
+func TestDeposedLeaderAnswersNothing(t *testing.T) {
+	for name, fn := range map[string]func(tx *Tx) error{
+		"write": func(tx *Tx) error { return tx.Emit(created("x")) },
+		"read":  func(*Tx) error { return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			cl := newCluster(t)
+			m := cl.lead("one")
+			op := map[string]string{"write": "append", "read": "position"}[name]
+			entered, release := cl.faults.block(op)
+			defer release()
+			answer := make(chan error, 1)
+			go func() { answer <- m.Do(t.Context(), fn) }()
+			<-entered
+			cl.server.ExpireLeader()
+			release()
+			if err := <-answer; !retriable(err) {
+				t.Fatalf("answer %v", err)
+			}
+			if m.until("leads again", m.Leading); m.endOf("x") != 0 || m.Replica().State().TopicByName("x") != nil {
+				t.Fatal("what a deposed leader decided is in the log")
+			}
+		})
+	}
+}
+
+// C2: one append is in flight, and what is decided meanwhile goes into the next entry, all of it, in order.
+func TestGroupCommit(t *testing.T) {
+	cl := newCluster(t)
+	m := cl.lead("one")
+	before := cl.head()
+	entered, release := cl.faults.block("append")
+	defer release()
+	names := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
+	var wg sync.WaitGroup
+	submit := func(name string) {
+		wg.Go(func() {
+			if err := m.emit(created(name)); err != nil {
+				t.Errorf("topic %s: %v", name, err)
+			}
+		})
+	}
+	submit("first")
+	<-entered
+	for _, name := range names {
+		submit(name)
+	}
+	select {
+	case <-entered:
+		t.Fatal("a second append is in flight")
+	case <-time.After(50 * time.Millisecond):
+	}
+	release()
+	wg.Wait()
+	if got := cl.head() - before; got != 2 {
+		t.Fatalf("%d entries for one event and then %d at once, want 2", got, len(names))
+	}
+}
+
+// C3: an append that surely failed, and one of unknown fate: every answer that waits becomes a retriable error, the working
+// state goes, and the same commit again gets its offsets, once, whatever had happened.
+func TestLostAnswer(t *testing.T) {
+	for name, phase := range map[string]memory.Phase{"the append never was": memory.Before, "its answer was lost": memory.After} {
+		t.Run(name, func(t *testing.T) {
+			cl := newCluster(t)
+			m := cl.lead("one")
+			if err := m.emit(created("x")); err != nil {
+				t.Fatal(err)
+			}
+			session, err := m.OpenSession(t.Context(), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			first, err := m.commit(request(session, 1, "x"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			cl.faults.once("append", phase)
+			if _, err := m.commit(request(session, 2, "x")); !retriable(err) {
+				t.Fatalf("after a failed append: %v", err)
+			}
+			var again *metalogpb.CommitResult
+			m.retried("the commit again", func() (err error) {
+				again, err = m.commit(request(session, 2, "x"))
+				return err
+			})
+			if r := again.Extents[0].Batches[0]; r.BaseOffset != 3 || r.ErrorCode != 0 {
+				t.Fatalf("the commit again got %v", r)
+			}
+			if r := first.Extents[0].Batches[0]; r.BaseOffset != 0 || m.endOf("x") != 6 {
+				t.Fatalf("the first got %v, the end is %d", r, m.endOf("x"))
+			}
+		})
+	}
+}
+
+// C3: what was decided after the entry whose append failed was computed from a state that never came to be.
+func TestEverythingBehindFails(t *testing.T) {
+	cl := newCluster(t)
+	m := cl.lead("one")
+	entered, release := cl.faults.block("append")
+	answers := make(chan error, 3)
+	go func() { answers <- m.emit(created("x")) }()
+	<-entered
+	for range 2 { // decided on top of what is in flight
+		go func() {
+			answers <- m.Do(t.Context(), func(tx *Tx) error {
+				if tx.State().TopicByName("x") == nil {
+					return errRefused
+				}
+				return nil
+			})
+		}()
+	}
+	time.Sleep(20 * time.Millisecond)
+	cl.server.ExpireLeader()
+	release()
+	for range 3 {
+		if err := <-answers; !retriable(err) {
+			t.Fatalf("an answer on top of a failed append: %v", err)
+		}
+	}
+	m.until("leads again", m.Leading)
+	m.retried("create it after all", func() error { return m.emit(created("x")) })
+}
+
+// A caller that gives up is told that it may try again; its command may still take effect.
+func TestCallerGivesUp(t *testing.T) {
+	cl := newCluster(t)
+	m := cl.lead("one")
+	_, release := cl.faults.block("append")
+	defer release()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := m.Do(ctx, func(tx *Tx) error { return tx.Emit(created("x")) }); !errors.Is(err, base.ErrUnavailable) {
+		t.Fatalf("answer %v", err)
+	}
+}
+
+// An etcd that was set back under a running leader: it appends nothing behind the hole, and does not serve.
+func TestSetBackUnderTheLeader(t *testing.T) {
+	cl := newCluster(t)
+	m := cl.lead("one")
+	for _, name := range []string{"x", "y", "z"} {
+		if err := m.emit(created(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	head := cl.head()
+	m.endOf("z") // only a process that had applied an entry can know that it is gone
+	cl.server.SetBack(head - 2)
+	if err := m.emit(created("w")); !retriable(err) && !errors.Is(err, metastore.ErrConflict) {
+		t.Fatalf("answer %v", err)
+	}
+	time.Sleep(250 * time.Millisecond) // a new term would have begun by then
+	if err := m.emit(created("w")); !retriable(err) {
+		t.Fatalf("answer %v", err)
+	}
+	if got := cl.head(); got != head-2 {
+		t.Fatalf("the log went from %d on to %d", head-2, got)
+	}
+}

@@ -1,0 +1,281 @@
+package sim
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/metastore"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/replica"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
+	"github.com/gnomon-stream/gnomon/pkg/shadow"
+)
+
+// checker holds what clients were told and what the logs say, and compares. See the package comment for K1 to K9.
+type checker struct {
+	w     *World
+	books map[*Region]*book
+	// digests and offsets are A's state and A's committed offsets after each of its entries.
+	digests map[base.Seq]base.Digest
+	offsets map[base.Seq]map[groupPartition]base.Offset
+	lost    int // acked by A and not at B, known at the end
+}
+
+// book is what a region's log holds.
+type book struct {
+	batches map[batchKey]written
+	last    map[stream]int32 // sequence number after a producer's last batch in a partition
+	gaps    map[stream]bool  // the one forward gap that a flip allows was used
+	acks    []ack
+	commits map[groupPartition]base.Offset
+}
+
+type batchKey struct {
+	producer int64
+	seq      int32
+}
+
+type stream struct {
+	producer int64
+	tp       base.TopicPartition
+}
+
+type groupPartition struct {
+	group string
+	tp    base.TopicPartition
+}
+
+type written struct {
+	tp     base.TopicPartition
+	offset base.Offset
+	digest base.Digest
+}
+
+type ack struct {
+	key batchKey
+	written
+}
+
+func newChecker(w *World) *checker {
+	return &checker{
+		w: w, books: map[*Region]*book{}, digests: map[base.Seq]base.Digest{}, offsets: map[base.Seq]map[groupPartition]base.Offset{0: {}},
+	}
+}
+
+func (c *checker) book(r *Region) *book {
+	if c.books[r] == nil {
+		c.books[r] = &book{batches: map[batchKey]written{}, last: map[stream]int32{}, gaps: map[stream]bool{}, commits: map[groupPartition]base.Offset{}}
+	}
+	return c.books[r]
+}
+
+// observe reads what is new in both logs. A first: B never runs ahead of it.
+func (c *checker) observe() {
+	for _, r := range []*Region{c.w.a, c.w.b} {
+		entries, err := r.truth.Read(context.Background(), r.head.Seq+1, 1<<30)
+		if err != nil {
+			c.w.fail("read the log of region %s: %v", r.name, err)
+			return
+		}
+		for _, raw := range entries {
+			c.entry(r, raw)
+			if c.w.problem != nil {
+				return
+			}
+		}
+		switch {
+		case r.frozen == 0 && r.isFenced():
+			r.frozen = r.head.Seq
+		case r.frozen > 0 && r.head.Seq > r.frozen:
+			c.w.fail("K5: region %s was fenced at seq %d and has an entry %d", r.name, r.frozen, r.head.Seq)
+		}
+	}
+}
+
+// entry applies one entry to the oracle and looks at what it did.
+func (c *checker) entry(r *Region, raw metastore.RawEntry) {
+	in, err := replica.Prepare(context.Background(), objstore.AsObjects(r.bucket), raw)
+	if err == nil {
+		_, err = r.oracle.Apply(in)
+	}
+	if err != nil {
+		c.w.fail("K3: entry %d of region %s: %v", raw.Seq, r.name, err)
+		return
+	}
+	r.head = r.oracle.Head()
+	c.w.logf("entry %d of region %s: %d events", raw.Seq, r.name, len(in.Entry.Events))
+	for _, ev := range in.Entry.Events {
+		switch k := ev.Kind.(type) {
+		case *metalogpb.Event_ObjectCommitted:
+			c.object(r, r.oracle, k.ObjectCommitted)
+		case *metalogpb.Event_LinkApplied:
+			c.applied(k.LinkApplied)
+		case *metalogpb.Event_RegionFlipped:
+			c.flipped(k.RegionFlipped)
+		}
+	}
+	if r == c.w.a {
+		c.remember(in.Entry)
+	}
+}
+
+// remember keeps what A is after the entry, for K6 and K7.
+func (c *checker) remember(e *metalogpb.Entry) {
+	seq := base.Seq(e.Seq)
+	digest, err := c.w.a.oracle.LogicalDigest()
+	if err != nil {
+		c.w.fail("digest of A at %d: %v", seq, err)
+	}
+	c.digests[seq] = digest
+	offsets := c.offsets[seq-1]
+	for _, ev := range e.Events {
+		k, ok := ev.Kind.(*metalogpb.Event_OffsetsCommitted)
+		if !ok {
+			continue
+		}
+		offsets = maps.Clone(offsets)
+		for _, o := range k.OffsetsCommitted.Offsets {
+			offsets[groupPartition{k.OffsetsCommitted.Group, base.TopicPartition{Topic: base.TopicID(o.TopicId), Partition: o.Partition}}] = base.Offset(o.Offset)
+		}
+	}
+	c.offsets[seq] = offsets
+}
+
+// acked takes what a client was told (K1).
+func (c *checker) acked(r *Region, b *pbatch) {
+	key := batchKey{b.p.id, b.seq}
+	w, ok := c.book(r).batches[key]
+	if !ok || w.offset != base.Offset(b.offset) || w.tp != b.p.tp {
+		c.w.fail("K1: %s was told that sequence %d is at offset %d of region %s, the log has %+v (%v)", b.p, b.seq, b.offset, r.name, w, ok)
+		return
+	}
+	c.book(r).acks = append(c.book(r).acks, ack{key, w})
+}
+
+// committed takes what a group was told (K7).
+func (c *checker) committed(r *Region, group string, tp base.TopicPartition, offset base.Offset) {
+	b, key := c.book(r), groupPartition{group, tp}
+	b.commits[key] = max(b.commits[key], offset)
+	if at := offsetIn(r.oracle, group, tp); at < b.commits[key] {
+		c.w.fail("K7: group %s was told %d of %s is committed in region %s, the log has %d", group, b.commits[key], tp, r.name, at)
+	}
+}
+
+// applied holds K6 after a step of the image.
+func (c *checker) applied(ev *metalogpb.LinkApplied) {
+	image := c.w.b.link().Image()
+	if c.w.b.flip() != nil {
+		image = c.w.b.oracle // the flip is in the same entry: what was the image is the region's own now
+	}
+	e, err := metastore.DecodeEntry(ev.Entry)
+	if err != nil {
+		c.w.fail("K6: %v", err)
+		return
+	}
+	// An entry of B's log can hold several steps: the image is looked at after the last.
+	if c.w.b.flip() == nil && base.Seq(e.Seq) == image.Head().Seq {
+		digest, err := image.LogicalDigest()
+		if err != nil || digest != c.digests[image.Head().Seq] {
+			c.w.fail("K6: the image at seq %d has digest %s, A had %s (%v)", image.Head().Seq, digest, c.digests[image.Head().Seq], err)
+		}
+	}
+	for _, ev := range e.Events {
+		if k, ok := ev.Kind.(*metalogpb.Event_ObjectCommitted); ok {
+			c.object(c.w.b, image, k.ObjectCommitted)
+		}
+	}
+}
+
+// object looks at the spans of a commit, as they lie in the region's bucket (K2, K3, K4).
+func (c *checker) object(r *Region, st *state.State, ev *metalogpb.ObjectCommitted) {
+	for _, te := range ev.Topics {
+		t := st.Topic(base.TopicID(te.TopicId))
+		if t == nil || !t.Info().Visible {
+			continue
+		}
+		for _, sc := range te.Spans {
+			tp := base.TopicPartition{Topic: t.Info().ID, Partition: sc.Partition}
+			p := t.Partition(sc.Partition)
+			i := p.FindSpan(base.Offset(sc.BaseOffset))
+			if i == len(p.Spans) || p.Spans[i].Base != base.Offset(sc.BaseOffset) || p.Spans[i].Residency != state.Local {
+				c.w.fail("K4: region %s: offset %d of %s is not in its bucket", r.name, sc.BaseOffset, tp)
+				return
+			}
+			c.span(r, tp, p.Spans[i])
+		}
+	}
+}
+
+// flipped holds K7 at the flip: groups stand where they stood at the cut.
+func (c *checker) flipped(ev *metalogpb.RegionFlipped) {
+	for key, want := range c.offsets[base.Seq(ev.CutSeq)] {
+		if got := offsetIn(c.w.b.oracle, key.group, key.tp); got != want {
+			c.w.fail("K7: group %s resumes %s at %d, it had committed %d at the cut", key.group, key.tp, got, want)
+		}
+	}
+}
+
+// final holds K8, and that all replicas and all bytes are what the logs say.
+func (c *checker) final() {
+	c.missing()
+	for _, r := range []*Region{c.w.a, c.w.b} {
+		want, err := r.oracle.Snapshot()
+		if err != nil {
+			c.w.fail("snapshot: %v", err)
+		}
+		for _, x := range r.coordinators {
+			x.replica = nil // from the bucket, as a new process
+			if _, err := x.refresh(); err != nil {
+				c.w.fail("%s: start from snapshot, archive and log: %v", x, err)
+				return
+			}
+			x.replica.SetIncarnation(r.oracle.Incarnation())
+			if got, err := x.replica.Snapshot(); err != nil || !bytes.Equal(got, want) {
+				c.w.fail("S1: %s started from snapshot, archive and log is not what the log says (%v)", x, err)
+			}
+		}
+	}
+	deep, err := shadow.VerifyDeep(context.Background(), c.w.b.bucket, func(fn func(*state.State)) { fn(c.w.b.oracle) }, linkName)
+	if err != nil || !deep.Equal {
+		c.w.fail("K6: verify --deep: %v, %v", deep, err)
+	}
+}
+
+// missing compares what A acked with what B has, by the boundary of the flip.
+func (c *checker) missing() {
+	l := c.w.b.link()
+	if c.w.plan == NoFailover || c.w.problem != nil {
+		return
+	}
+	boundary := map[base.TopicPartition]base.Offset{}
+	for _, b := range l.Info().Boundary {
+		boundary[b.Partition] = b.End
+	}
+	for _, a := range c.book(c.w.a).acks {
+		at, there := c.book(c.w.b).batches[a.key]
+		below := a.offset < boundary[a.tp]
+		if below && there && at != a.written {
+			c.w.fail("K8: %s is at B as %s", a, fmt.Sprint(at))
+		}
+		// A copy of a lost batch may have waited at B since before the flip: then it is not lost after all.
+		late := there && at.offset >= boundary[a.tp]
+		if there != below && !late {
+			c.w.fail("K8: %s is at B: %v; the boundary is %d", a, there, boundary[a.tp])
+		}
+		t := c.w.a.oracle.Topic(a.tp.Topic)
+		if !there && t.Info().Name != "private" {
+			c.lost++
+		}
+	}
+	if c.w.plan.fences() && c.lost > 0 {
+		c.w.fail("K8: a fenced failover lost %d batches that A had acked", c.lost)
+	}
+}
+
+func (a ack) String() string {
+	return fmt.Sprintf("sequence %d of producer %d, acked at %s offset %d,", a.key.seq, a.key.producer&0xffff, a.tp, a.offset)
+}

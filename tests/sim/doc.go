@@ -1,0 +1,29 @@
+// Package sim runs two regions and the link between them in one goroutine, on one seed and one manual clock: the real
+// sequencer, state, link machine, copier, segment format and archive, on a metalog and buckets in memory whose every call
+// can fail before or after it took effect.
+//
+// # Concepts
+//
+// A [World] holds actors: coordinators, agents, producers, consumer groups, a link's runner, an operator. One step lets
+// one actor, chosen by the seed, do one thing. Between any two steps an actor can be paused (for hours, if need be), lose
+// its lease, or be killed and started again; a message can be lost, and so can its answer. So every place between two
+// steps is a crash point and a race. The loops around the pure parts are written again here, as steps, and follow
+// pkg/coordinator's leader and pkg/objlog/appender in what they may do and in which order.
+//
+// After each step the checker reads both logs, without faults, and asserts:
+//
+//	K1 a batch that a client was told is written is in the log, at the offset it was told (no acked record is lost).
+//	K2 no batch is in a log twice (idempotent producers).
+//	K3 offsets are dense, and a producer's batches come in the order of their sequence numbers.
+//	K4 the bytes of each span are in the bucket when the log names them, and are those that the producer sent.
+//	K5 nothing is appended by a leader that was deposed or fenced, and nothing under a session that is over.
+//	K6 the image is the source at one past seq: its state's digest is that of the source there, and its bytes are the
+//	   source's.
+//	K7 a group's offset is never below one that the group was told is committed; after a flip it is the source's at the cut.
+//	K8 after a fenced failover nothing acked is missing at B; after a cut, exactly what lies beyond the boundary is.
+//	K9 once faults end, everybody finishes: producers have all their batches acked, the link has caught up.
+//
+// The same seed gives the same run. A failing seed replays with
+//
+//	go test ./tests/sim -run TestSimulation -seed N -v
+package sim
