@@ -18,7 +18,7 @@ const (
 )
 
 // Failure is an error as it is shown: what failed, why, and what to do.
-type Failure struct {
+type Failure struct { //nolint:errname // its users know it by what it is to the operator
 	What   string // "create topic orders"
 	Cause  error
 	Remedy string // "…"; may be empty when the cause says it all
@@ -97,7 +97,7 @@ func (e *Env) report(err error) int {
 		return exitOK
 	}
 	if e.JSON() {
-		text, _ := json.Marshal(map[string]string{"error": err.Error()}) // a map of texts can be encoded
+		text, _ := json.Marshal(map[string]string{"error": err.Error()}) //nolint:errchkjson // a map of texts can be encoded
 		_, _ = fmt.Fprintln(e.Err, string(text))
 	} else {
 		_, _ = fmt.Fprintln(e.Err, "gnomon:", err)

@@ -64,7 +64,10 @@ func (l *leader) run(ctx context.Context) error {
 	defer tick.Stop()
 	err := l.loop(ctx, tick.C)
 	if l.flight != nil {
-		<-l.done // only its end matters; the append's context is ctx's child, so it ends soon
+		// The append's context is ctx's child, so it ends soon. Whether it took effect is for the next term to find out.
+		if late := <-l.done; late != nil {
+			l.c.cfg.Logger.Debug("append at the end of a term", "error", late)
+		}
 	}
 	if l.groups != nil {
 		for _, reply := range l.groups.Abandon().Replies {

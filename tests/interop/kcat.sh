@@ -81,7 +81,7 @@ codecs() {
 
 keys_and_headers() {
 	topic interop.keys 3
-	seq -f "key-%.0f:value-%.0f" 100 | sort >"$dir/in"
+	seq 100 | sed 's/.*/key-&:value-&/' | sort >"$dir/in"
 	client -P -t interop.keys -K : -H origin=interop -H empty= <"$dir/in"
 	client -C -t interop.keys -o beginning -e -q -f '%k:%s\n' | sort >"$dir/out"
 	same "$dir/in" "$dir/out" "keys"

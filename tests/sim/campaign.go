@@ -148,9 +148,7 @@ func (c *coord) watchPeer() {
 		return
 	}
 	if e := c.askPeer(); e > c.seq.State().Region().Epoch {
-		if err := c.fenceSelf(e); err != nil {
-			c.endTerm(err)
-		}
+		c.endTerm(c.fenceSelf(e))
 	}
 }
 
