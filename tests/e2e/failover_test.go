@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,6 +23,8 @@ type disaster struct {
 	etcd   *harness.Process // of A, apart from it
 	url    string
 	fenced bool // A's etcd outlives A
+	// buckets are the flags that name the regions' buckets, if they are in the store of GNOMON_TEST_S3.
+	buckets []string
 	path   *witness.Redirect
 }
 
@@ -29,9 +32,24 @@ func newDisaster(t *testing.T, fenced bool) *disaster {
 	t.Helper()
 	x := &disaster{Dev: harness.NewDev(t), t: t, fenced: fenced}
 	x.etcd, x.url = x.StartEtcd("a")
-	x.a, x.b = x.StartPair("--etcd-a", x.url)
+	x.buckets = bucketsOnS3()
+	x.a, x.b = x.StartPair(append(x.buckets, "--etcd-a", x.url)...)
 	x.path = witness.NewRedirect(x.Endpoints("a").Kafka, x.Endpoints("b").Kafka)
 	return x
+}
+
+// bucketsOnS3 gives the flags for two prefixes of the bucket that GNOMON_TEST_S3 names (tests/minio/run.sh starts a server
+// and sets it), and none, which means directories, when it is not set.
+func bucketsOnS3() []string {
+	location, query, ok := strings.Cut(os.Getenv("GNOMON_TEST_S3"), "?")
+	if !ok {
+		return nil
+	}
+	run := time.Now().UnixNano()
+	return []string{
+		"--bucket-a", fmt.Sprintf("%s/e2e-%d-a?%s", strings.TrimSuffix(location, "/"), run, query),
+		"--bucket-b", fmt.Sprintf("%s/e2e-%d-b?%s", strings.TrimSuffix(location, "/"), run, query),
+	}
 }
 
 // strike kills region A: agents and coordinator by SIGKILL, and its etcd unless that is to stay in reach.
@@ -80,7 +98,7 @@ func (x *disaster) restartFenced(topic string, below witness.Boundary) {
 	if !x.fenced {
 		x.etcd, x.url = x.StartEtcd("a")
 	}
-	x.a = x.Start("--region", "a", "--etcd-a", x.url)
+	x.a = x.Start(append(x.buckets, "--region", "a", "--etcd-a", x.url)...)
 	a := x.Endpoints("a").Kafka
 	// A wrote it may be beyond the boundary; what is below must be the same in both regions.
 	before, there := readAll(x.t, a, topic), readAll(x.t, x.Endpoints("b").Kafka, topic)
