@@ -42,6 +42,7 @@ func Run(ctx context.Context, env *Env, args []string, more ...Command) int {
 	for _, c := range append([]Command{topicCommand, produceCommand, consumeCommand, groupCommand, versionCommand}, more...) {
 		root.AddCommand(c(env))
 	}
+	adviseOnArguments(root)
 	err := root.ExecuteContext(ctx)
 	code := env.report(err)
 	var coded interface{ ExitCode() int }
@@ -73,6 +74,23 @@ func arguments(least, most int, what string) cobra.PositionalArgs {
 			return usagef("%s takes %s, not %d arguments; see `%s --help`", cmd.CommandPath(), what, n, cmd.CommandPath())
 		}
 		return nil
+	}
+}
+
+// adviseOnArguments has each command that leaves its arguments to cobra's checks answer a wrong number of them as C2 has it.
+func adviseOnArguments(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			err := check(cmd, args)
+			var usage usageError
+			if err == nil || errors.As(err, &usage) {
+				return err
+			}
+			return usagef("%w; see `%s --help`", err, cmd.CommandPath())
+		}
+	}
+	for _, child := range cmd.Commands() {
+		adviseOnArguments(child)
 	}
 }
 

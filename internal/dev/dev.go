@@ -15,6 +15,7 @@ import (
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/internal/region"
+	"github.com/gnomon-stream/gnomon/pkg/coordinator"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/embedetcd"
 )
 
@@ -92,15 +93,20 @@ func Run(ctx context.Context, o Options) error {
 // one is one running region with its etcd.
 type one struct {
 	name   string
+	lock   *os.File
 	etcd   *embedetcd.Server
 	region *region.Region
 }
 
+// close gives back what a start, finished or not, has taken.
 func (x *one) close() {
-	x.region.Close()
+	if x.region != nil {
+		x.region.Close()
+	}
 	if x.etcd != nil {
 		x.etcd.Close()
 	}
+	_ = x.lock.Close() // last of all: then another process may come
 }
 
 func (o *Options) dir(name string) string { return filepath.Join(o.Data, name) }
@@ -118,18 +124,31 @@ func (o *Options) start(ctx context.Context, name string) (*one, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := choosePorts(o.dir(name), name, o.EphemeralPorts)
-	if err != nil {
+	x := &one{name: name}
+	if x.lock, err = lockRegion(o.dir(name), name); err != nil {
 		return nil, err
 	}
-	x := &one{name: name}
+	if err := o.open(ctx, x, id); err != nil {
+		x.close()
+		return nil, err
+	}
+	return x, nil
+}
+
+// open starts the region's etcd, unless it runs elsewhere, and opens the region.
+func (o *Options) open(ctx context.Context, x *one, id coordinator.Identity) error {
+	name := x.name
+	port, err := choosePorts(o.dir(name), name, o.EphemeralPorts)
+	if err != nil {
+		return err
+	}
 	endpoint := o.Etcds[name]
 	if endpoint == "" {
 		x.etcd, err = embedetcd.Start(embedetcd.Config{
 			Dir: filepath.Join(o.dir(name), "etcd"), ClientPort: port.EtcdClient, PeerPort: port.EtcdPeer,
 		})
 		if err != nil {
-			return nil, fmt.Errorf("region %s: %w", name, err)
+			return fmt.Errorf("region %s: %w", name, err)
 		}
 		endpoint = x.etcd.Endpoint()
 	}
@@ -137,7 +156,7 @@ func (o *Options) start(ctx context.Context, name string) (*one, error) {
 	if bucket == "" {
 		dir := filepath.Join(o.dir(name), "bucket")
 		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return nil, err
+			return err
 		}
 		bucket = "file://" + dir
 	}
@@ -147,13 +166,7 @@ func (o *Options) start(ctx context.Context, name string) (*one, error) {
 		FirstNodeID: firstNode[name], PeerURL: o.peerURL(name), EndpointsFile: o.endpointsFile(name), SnapshotEvery: o.SnapshotEvery,
 		Version: o.Version, Logger: o.Logger.With("region", name), Now: o.Now,
 	})
-	if err != nil {
-		if x.etcd != nil {
-			x.etcd.Close()
-		}
-		return nil, err
-	}
-	return x, nil
+	return err
 }
 
 func loopback(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }

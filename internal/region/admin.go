@@ -62,6 +62,8 @@ func (r *Region) serveAdmin(ctx context.Context) error {
 	return nil
 }
 
+const healthTimeout = 3 * time.Second // of one check
+
 // clusterService answers gnomon health.
 type clusterService struct{ r *Region }
 
@@ -79,14 +81,17 @@ func (s *clusterService) Health(ctx context.Context, _ *connect.Request[adminpb.
 		}
 		out.Checks = append(out.Checks, c)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	pos, err := r.coord.Position(ctx)
+	// Each check has time of its own: an etcd that does not answer says nothing about the bucket.
+	etcdCtx, etcdDone := context.WithTimeout(ctx, healthTimeout)
+	defer etcdDone()
+	pos, err := r.coord.Position(etcdCtx)
 	if err == nil && pos.Leader != nil {
 		out.Leader = pos.Leader.Id
 	}
 	check("etcd", err, fmt.Sprintf("head at seq %d", pos.Head.Seq))
-	_, err = r.bucket.List(ctx, "meta/", "", 1)
+	bucketCtx, bucketDone := context.WithTimeout(ctx, healthTimeout)
+	defer bucketDone()
+	_, err = r.bucket.List(bucketCtx, "meta/", "", 1)
 	check("bucket", err, r.cfg.BucketURL)
 	if r.coord.Role() == coordinator.Fenced {
 		check("role", errors.New("fenced: another region has taken over; this one serves reads and refuses writes"), "")

@@ -59,6 +59,7 @@ type Limits struct {
 	FrameRead             time.Duration // between two steps (at most 1 MiB at first, then doubling) of a request; 30 s
 	Write                 time.Duration // for one answer to leave; 2 min
 	FetchWait             time.Duration // the longest that a Fetch may ask to wait; 5 min
+	FetchRead             time.Duration // for the store to give what a Fetch asks for, before clients give the Fetch up; 10 s
 	Forward               time.Duration // for the controller to answer, but JoinGroup and SyncGroup; 30 s
 	Drain                 time.Duration // at shutdown, for produces in flight to settle; 10 s
 }
@@ -81,6 +82,7 @@ func (l Limits) withDefaults() Limits {
 	l.FrameRead = cmp.Or(l.FrameRead, 30*time.Second)
 	l.Write = cmp.Or(l.Write, 2*time.Minute)
 	l.FetchWait = cmp.Or(l.FetchWait, 5*time.Minute)
+	l.FetchRead = cmp.Or(l.FetchRead, 10*time.Second)
 	l.Forward = cmp.Or(l.Forward, 30*time.Second)
 	l.Drain = cmp.Or(l.Drain, 10*time.Second)
 	return l
@@ -93,7 +95,7 @@ func (l Limits) validate() error {
 			return errors.New("a limit is negative")
 		}
 	}
-	for _, d := range []time.Duration{l.Idle, l.FrameRead, l.Write, l.FetchWait, l.Forward, l.Drain} {
+	for _, d := range []time.Duration{l.Idle, l.FrameRead, l.Write, l.FetchWait, l.FetchRead, l.Forward, l.Drain} {
 		if d < 0 {
 			return errors.New("a limit in time is negative")
 		}

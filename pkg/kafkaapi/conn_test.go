@@ -72,6 +72,23 @@ func TestBudgetComesBack(t *testing.T) {
 	}
 }
 
+// K3, K4: many clients that stop in the middle of a large request are all thrown out, and what they held is free again.
+func TestManySlowRequests(t *testing.T) {
+	h := start(t, func(c *Config) { c.Limits.FrameRead = 300 * time.Millisecond })
+	const n = 60
+	for range n {
+		h.dial().raw(append(prefix(90<<20, 0, 9), make([]byte, 64<<10)...))
+	}
+	eventually(t, "the slow connections to be closed", func() bool {
+		return h.metric("gnomon_kafka_connections_refused_total", "reason="+reasonSlow) == n && h.connections() == 0
+	})
+	if !h.server.budget.sem.TryAcquire(h.server.budget.max) {
+		t.Fatal("bytes are held for nobody")
+	}
+	h.server.budget.release(h.server.budget.max)
+	h.alive()
+}
+
 // An Appender that gives too few results breaks nothing but its own answer.
 func TestAppenderThatMiscounts(t *testing.T) {
 	h := start(t, nil)

@@ -147,8 +147,11 @@ func (f *fetching) run(ctx context.Context) {
 	}
 }
 
-// pass reads all partitions once, and tells whether that is an answer already.
+// pass reads all partitions once, and tells whether that is an answer already. A store that keeps silent costs the
+// partitions that need it a retriable code, in time for the client to see it, and takes nothing from those in the cache.
 func (f *fetching) pass(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeoutCause(ctx, f.q.server.limits.FetchRead, errNoAnswer)
+	defer cancel()
 	left := min(int(max(f.req.MaxBytes, 0)), f.q.server.limits.FetchBytes)
 	minBytes, total, done := min(int(f.req.MinBytes), left), 0, f.failed
 	for _, r := range f.reads {

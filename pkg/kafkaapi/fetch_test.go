@@ -1,6 +1,7 @@
 package kafkaapi
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -200,5 +201,30 @@ func TestOffsetForLeaderEpoch(t *testing.T) {
 		if p[0].ErrorCode != 0 || p[0].LeaderEpoch != 1 || p[0].EndOffset != 2 || p[1].ErrorCode != kerr.UnknownTopicOrPartition.Code || p[1].EndOffset != -1 {
 			t.Errorf("version %d: %+v", version, p)
 		}
+	}
+}
+
+// halfSilent never answers for partition 0.
+type halfSilent struct{ Reader }
+
+func (r halfSilent) Read(ctx context.Context, req ReadRequest) (ReadResult, error) {
+	if req.Partition == 0 {
+		<-ctx.Done()
+		return ReadResult{}, ctx.Err()
+	}
+	return r.Reader.Read(ctx, req)
+}
+
+// A store that keeps silent is not waited for until the client has gone, and partitions that do not need it are served.
+func TestFetchGivesUpOnASilentStore(t *testing.T) {
+	h := start(t, func(c *Config) { c.Limits.FetchRead = 50 * time.Millisecond })
+	topic := h.add("t", 2, nil)
+	h.put(topic, 1, 100)
+	h.server.deps.Reader = halfSilent{h.memory}
+	req := fetchRequest(13, 60_000, topic.ID, 0, 0)
+	req.Topics[0].Partitions = append(req.Topics[0].Partitions, fetchRequest(13, 0, topic.ID, 1, 0).Topics[0].Partitions...)
+	p := ask[*kmsg.FetchResponse](h.dial(), req, 13).Topics[0].Partitions
+	if p[0].ErrorCode != kerr.KafkaStorageError.Code || p[1].ErrorCode != 0 || len(p[1].RecordBatches) != 100 {
+		t.Errorf("%v, %v and %d bytes", kerr.ErrorForCode(p[0].ErrorCode), kerr.ErrorForCode(p[1].ErrorCode), len(p[1].RecordBatches))
 	}
 }

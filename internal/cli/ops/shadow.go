@@ -48,6 +48,9 @@ func (s *shadowTool) create() *cobra.Command {
 		Short: "Check everything that a link needs, and create it",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if file == "" {
+				return cli.Usage("name the link's configuration with -f; deploy/link.yaml is a sample with every key")
+			}
 			text, err := os.ReadFile(file)
 			if err != nil {
 				return cli.Fail("read the link's configuration", err, "name it with -f")
@@ -68,7 +71,6 @@ func (s *shadowTool) create() *cobra.Command {
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "the link's configuration, link.yaml")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "check only")
-	cobra.CheckErr(cmd.MarkFlagRequired("file"))
 	return cmd
 }
 
