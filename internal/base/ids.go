@@ -31,8 +31,11 @@ func (e Epoch) Region() RegionNumber { return RegionNumber(e % RegionsMax) }
 func NextEpoch(r RegionNumber, above ...Epoch) Epoch {
 	next := Epoch(r)
 	for _, e := range above {
-		if e >= next {
-			next = (e/RegionsMax+1)*RegionsMax + Epoch(r)
+		if e < next {
+			continue
+		}
+		if next = e/RegionsMax*RegionsMax + Epoch(r); next <= e {
+			next += RegionsMax
 		}
 	}
 	return next

@@ -62,8 +62,11 @@ func undump(text string) ([]byte, error) {
 			continue
 		}
 		b, err := hex.DecodeString(strings.Fields(rest)[0])
-		if err != nil || at != len(out) {
-			return nil, fmt.Errorf("%q does not follow the line before (%v)", line, err)
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", line, err)
+		}
+		if at != len(out) {
+			return nil, fmt.Errorf("%q does not follow the line before, which ends at %06x", line, len(out))
 		}
 		out = append(out, b...)
 	}

@@ -48,6 +48,50 @@ func TestAnswersWaitForTheLog(t *testing.T) {
 	}
 }
 
+// C1: what was decided while an append was in flight, and a read on top of it, wait for a request to the log of their own.
+func TestAnswersWaitForTheirOwnEntry(t *testing.T) {
+	cl := newCluster(t)
+	m := cl.lead("one")
+	asked, pass := make(chan string, 10), make(chan struct{})
+	cl.faults.set(func(op string, phase memory.Phase) error {
+		if phase == memory.Before && (op == "append" || op == "position") {
+			asked <- op
+			<-pass
+		}
+		return nil
+	})
+	answers := make(chan string, 3)
+	submit := func(name string, fn func(tx *Tx) error) {
+		go func() {
+			if err := m.Do(t.Context(), fn); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			answers <- name
+		}()
+	}
+	submit("first", func(tx *Tx) error { return tx.Emit(created("x")) })
+	<-asked
+	submit("read", func(*Tx) error { return nil })
+	submit("second", func(tx *Tx) error { return tx.Emit(created("y")) })
+	time.Sleep(20 * time.Millisecond)
+	pass <- struct{}{}
+	if got := <-answers; got != "first" {
+		t.Fatalf("answered first: %s", got)
+	}
+	if op := <-asked; op != "append" {
+		t.Fatalf("the next request is a %s", op)
+	}
+	select {
+	case got := <-answers:
+		t.Fatalf("the %s was answered by a request that began before it", got)
+	case <-time.After(20 * time.Millisecond):
+	}
+	cl.faults.set(nil)
+	close(pass)
+	<-answers
+	<-answers
+}
+
 // C1: a leader that was deposed, and does not know it yet, answers nothing, not even a read.
 func TestDeposedLeaderAnswersNothing(t *testing.T) {
 	for name, fn := range map[string]func(tx *Tx) error{
@@ -72,6 +116,54 @@ func TestDeposedLeaderAnswersNothing(t *testing.T) {
 				t.Fatal("what a deposed leader decided is in the log")
 			}
 		})
+	}
+}
+
+// C1: the proof behind a read does not rest on the lease's end being noticed: another leader's nonce, or a fence, in the log is
+// enough.
+func TestBarrier(t *testing.T) {
+	cl := newCluster(t)
+	log := cl.server.Open(nil)
+	term, err := log.Campaign(t.Context(), "one", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &leader{c: New(Config{Log: log}), term: term}
+	if err := l.barrier(t.Context()); err != nil {
+		t.Fatalf("while it leads: %v", err)
+	}
+	cl.server.ExpireLeader()
+	if err := l.barrier(t.Context()); !errors.Is(err, metastore.ErrDeposed) {
+		t.Fatalf("when nobody leads: %v", err)
+	}
+	if _, err := log.Campaign(t.Context(), "two", ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.barrier(t.Context()); !errors.Is(err, metastore.ErrDeposed) {
+		t.Fatalf("when another leads: %v", err)
+	}
+	if l.term, err = log.Campaign(t.Context(), "two", ""); err != nil {
+		t.Fatal(err)
+	}
+	cl.fence(fenceOf(10))
+	if err := l.barrier(t.Context()); !errors.Is(err, base.ErrFenced) {
+		t.Fatalf("behind a fence: %v", err)
+	}
+}
+
+// C1, C3: a caller that gives up while its command runs on gets nothing of it, and does not race with it (run with -race).
+func TestGivenUpSession(t *testing.T) {
+	cl := newCluster(t)
+	m := cl.lead("one")
+	_, release := cl.faults.block("append")
+	defer release()
+	for range 50 {
+		ctx, cancel := context.WithCancel(t.Context())
+		go cancel()
+		if id, err := m.OpenSession(ctx, 1); err != nil && id != 0 {
+			t.Fatalf("session %x with %v", id, err)
+		}
+		cancel()
 	}
 }
 

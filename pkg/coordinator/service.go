@@ -94,7 +94,10 @@ func (c *Coordinator) openSession(ctx context.Context, nodeID int32, link string
 		id, err = tx.l.seq.OpenSession(tx.now, nodeID, link)
 		return err
 	})
-	return id, err
+	if err != nil {
+		return 0, err // id may be written to yet: the caller gave up, the command did not
+	}
+	return id, nil
 }
 
 // CommitAsync hands a commit to the sequencer, in the order of the calls, and returns; done is called once, with the

@@ -48,12 +48,13 @@ func VerifyDeep(ctx context.Context, bucket objstore.Store, with func(func(*stat
 	for _, p := range partitions {
 		out.Partitions++
 		p.runs = make([][]deepBatch, len(p.part.Spans))
+		if missing := notHere(p.name, p.id.Partition, p.part); missing != nil {
+			p.fail(out, missing.Offset, missing.Reason)
+		}
 		for i, sp := range p.part.Spans {
-			if sp.Residency != state.Local {
-				p.fail(out, int64(sp.Base), fmt.Sprintf("offsets %d to %d are not in this region's bucket", sp.Base, sp.Last))
-				break
+			if sp.Residency == state.Local {
+				refs[sp.Object] = append(refs[sp.Object], spanRef{p, i})
 			}
-			refs[sp.Object] = append(refs[sp.Object], spanRef{p, i})
 		}
 	}
 	for _, id := range sortedObjects(refs) {
@@ -88,13 +89,21 @@ func deepPartitions(with func(func(*state.State)), link string, out *adminpb.Ver
 		err = nil
 		out.AtSeq = uint64(l.Info().Position.Seq)
 		topics := l.Image().Topics()
-		if l.Info().Flip != nil {
+		switch {
+		case l.Info().Flip != nil:
 			topics = flippedTopics(st, l.Info())
+		case l.Info().Fault != "":
+			out.Mismatches = append(out.Mismatches, linkFault(l.Info()))
+		case out.AtSeq == 0:
+			out.Mismatches = append(out.Mismatches, &adminpb.Mismatch{Partition: -1, Offset: -1, Reason: "nothing of the source is here yet"})
 		}
 		for _, t := range topics {
 			info := t.Info()
 			if !info.Visible {
 				continue
+			}
+			if info.Fault != "" {
+				out.Mismatches = append(out.Mismatches, topicFault(info))
 			}
 			for i := range t.Partitions() {
 				list = append(list, &deepPartition{name: info.Name, id: base.TopicPartition{Topic: info.ID, Partition: i}, part: t.Partition(i)})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
@@ -34,6 +35,7 @@ func (t *tailing) enterFaults(ctx context.Context) error {
 	if len(t.faults) == 0 {
 		return nil
 	}
+	todo := maps.Clone(t.faults) // the command may outlive this call, and with it the lock
 	var entered []base.TopicID
 	err := t.r.cfg.Metalog.Do(ctx, func(tx Tx) error {
 		entered = nil
@@ -41,7 +43,7 @@ func (t *tailing) enterFaults(ctx context.Context) error {
 		if l == nil || !l.Active() {
 			return errLinkOver
 		}
-		for id, reason := range t.faults {
+		for id, reason := range todo {
 			if l.Image().Topic(id) == nil {
 				continue
 			}

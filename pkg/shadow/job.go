@@ -2,6 +2,7 @@ package shadow
 
 import (
 	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/metastore"
 )
 
 // SpanJob is one run of batches that a copy must bring, with what proves it.
@@ -21,9 +22,11 @@ type SpanJob struct {
 	Unchained bool
 }
 
-// CopyJob asks for the wanted runs of one object of the source.
+// CopyJob asks for the wanted runs of one object of the source, or for the payloads that one of its entries names.
 type CopyJob struct {
-	Seq    base.Seq // of the source's entry
+	Seq base.Seq // of the source's entry
+	// Blobs asks for these payloads, and for no object. Machine.Fetched reports them.
+	Blobs  []metastore.Hash
 	Object base.ObjectID
 	Size   int64 // bytes
 	// Whole says that every run of the object is wanted: it is copied as it is.

@@ -11,15 +11,17 @@ import (
 )
 
 // Machine decides what a link does next. It is pure: no goroutine, no clock, no I/O. Entries go in by Offer, copies are
-// reported by Copied or Skipped, and Ready hands out, in the source's order, the events whose bytes are all here.
+// reported by Copied, Skipped or Fetched, and Ready hands out, in the source's order, the events whose bytes are all here.
 type Machine struct {
 	link    string
 	session base.SessionID
 	wants   func(topic string) bool
 
+	flipped bool
 	head    metastore.Head // of the last entry offered
 	queue   []*pending     // offered, not yet taken by Ready
 	waiting map[base.ObjectID]*pending
+	bare    map[base.Seq]*pending // offered, and their blobs are not here yet
 
 	topics map[base.TopicID]*topicNote
 	chains map[base.TopicPartition]base.Chain
@@ -40,13 +42,14 @@ type pending struct {
 	placements []*metalogpb.Placement
 	ends       map[base.TopicPartition]base.Offset
 	bytes      int64 // of the entry and of the wanted records that it commits
+	flips      bool  // see Flipped
 }
 
 // NewMachine starts at the image's position. image is read only now.
 func NewMachine(link *state.Link, session base.SessionID) *Machine {
 	m := &Machine{
 		link: link.Name(), session: session, wants: link.WantsTopic, head: link.Image().Head(),
-		waiting: map[base.ObjectID]*pending{}, topics: map[base.TopicID]*topicNote{}, chains: map[base.TopicPartition]base.Chain{},
+		waiting: map[base.ObjectID]*pending{}, bare: map[base.Seq]*pending{}, topics: map[base.TopicID]*topicNote{}, chains: map[base.TopicPartition]base.Chain{},
 	}
 	for _, t := range link.Image().Topics() {
 		info := t.Info()
@@ -79,9 +82,14 @@ func (m *Machine) Offer(raw metastore.RawEntry) ([]CopyJob, error) {
 			raw.Seq, e.FeatureLevel, state.FeatureLevel, base.ErrVersion)
 	}
 	p := &pending{raw: raw, timeMs: e.TimeMs, bytes: int64(len(raw.Value)), ends: map[base.TopicPartition]base.Offset{}}
-	var jobs []CopyJob
+	jobs, err := m.blobs(raw.Seq, e, p)
+	if err != nil {
+		return nil, err
+	}
 	for _, ev := range e.Events {
 		switch k := ev.Kind.(type) {
+		case *metalogpb.Event_RegionFlipped:
+			p.flips = true
 		case *metalogpb.Event_TopicCreated:
 			m.noteTopic(k.TopicCreated)
 		case *metalogpb.Event_ObjectCommitted:
@@ -99,6 +107,24 @@ func (m *Machine) Offer(raw metastore.RawEntry) ([]CopyJob, error) {
 	m.head = metastore.Head{Seq: raw.Seq, Hash: metastore.HashOf(raw.Value)}
 	m.queue = append(m.queue, p)
 	return jobs, nil
+}
+
+// blobs asks for the payloads that the entry names: snapshots that the source adopted for a link of its own, or that it got
+// from a source that did. The entry is applied here too, and needs them here.
+func (m *Machine) blobs(seq base.Seq, e *metalogpb.Entry, p *pending) ([]CopyJob, error) {
+	if len(e.Blobs) == 0 {
+		return nil, nil
+	}
+	job := CopyJob{Seq: seq}
+	for _, h := range e.Blobs {
+		if len(h) != len(metastore.Hash{}) {
+			return nil, fmt.Errorf("entry %d of the source names a blob by %d bytes: %w", seq, len(h), base.ErrCorrupt)
+		}
+		job.Blobs = append(job.Blobs, metastore.Hash(h))
+	}
+	p.missing++
+	m.bare[seq] = p
+	return []CopyJob{job}, nil
 }
 
 func (m *Machine) noteTopic(ev *metalogpb.TopicCreated) {
@@ -151,6 +177,14 @@ func (m *Machine) Copied(object base.ObjectID, placement *metalogpb.Placement) {
 	}
 }
 
+// Fetched reports that the payloads that entry seq names are here.
+func (m *Machine) Fetched(seq base.Seq) {
+	if p := m.bare[seq]; p != nil {
+		delete(m.bare, seq)
+		p.missing--
+	}
+}
+
 // Skipped reports that a job's bytes cannot be had (its topics are faulted now): the entry goes on without them.
 func (m *Machine) Skipped(object base.ObjectID) {
 	if p := m.waiting[object]; p != nil {
@@ -176,7 +210,7 @@ const appliedBytesPerTake = 600 << 10
 func (m *Machine) Ready(limit base.Seq, floor func([]*metalogpb.Placement) uint64) []*metalogpb.Event {
 	var out []*metalogpb.Event
 	size := 0
-	for len(m.queue) > 0 {
+	for len(m.queue) > 0 && !m.flipped {
 		p := m.queue[0]
 		if p.missing > 0 || limit > 0 && p.raw.Seq > limit {
 			break
@@ -195,9 +229,15 @@ func (m *Machine) Ready(limit base.Seq, floor func([]*metalogpb.Placement) uint6
 		out = append(out, &metalogpb.Event{Kind: &metalogpb.Event_LinkApplied{LinkApplied: applied}})
 		m.queue[0] = nil
 		m.queue = m.queue[1:]
+		m.flipped = p.flips
 	}
 	return out
 }
+
+// Flipped tells whether Ready has handed out a failover of the source itself. Topics that were of an image of the source
+// are its own from there on, with a history that this machine knows nothing of: it hands out nothing more. Make another
+// one once the event is applied.
+func (m *Machine) Flipped() bool { return m.flipped }
 
 // Head is the last entry offered, and its event time (0 when nothing is queued behind the image).
 func (m *Machine) Head() (metastore.Head, int64) {

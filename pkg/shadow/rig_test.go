@@ -78,12 +78,6 @@ func (r *region) topic(name string) base.TopicID {
 	return id
 }
 
-func (r *region) deleteTopic(name string) {
-	r.t.Helper()
-	id := r.topics[name]
-	r.emit(&metalogpb.Event{Kind: &metalogpb.Event_TopicDeleted{TopicDeleted: &metalogpb.TopicDeleted{TopicId: id[:]}}})
-}
-
 // to is a batch to produce.
 type to struct {
 	topic     string

@@ -172,7 +172,10 @@ func (r *Runner) once(parent context.Context) error {
 		return fmt.Errorf("open the source's bucket: %w", err)
 	}
 	defer func() { _ = bucket.Close() }()
-	t := &tailing{r: r, info: info, session: session, source: bucket, drain: drain, faults: map[base.TopicID]string{}}
+	t := &tailing{
+		r: r, info: info, session: session, source: bucket, drain: drain,
+		faults: map[base.TopicID]string{}, held: map[base.Seq]blobs{},
+	}
 	if err = t.begin(ctx); err == nil {
 		err = t.run(ctx)
 	}
@@ -226,6 +229,7 @@ type tailing struct {
 	numbers numbers
 	plan    *backfillPlan // what the image shows and this region does not hold; nil for nothing
 	copied  chan copyDone
+	held    map[base.Seq]blobs // of entries that are on their way into the image; guarded by r.mu
 	entries chan offered
 	sent    base.Seq // the last entry put into entries; of the streaming goroutine alone
 
@@ -242,6 +246,7 @@ type copyDone struct {
 	job       CopyJob
 	number    base.ObjectNumber
 	placement *metalogpb.Placement
+	blobs     blobs // of a job that asks for them
 	err       error
 }
 

@@ -139,6 +139,11 @@ type link struct {
 func startLink(t *testing.T) *link {
 	a, b := newRegion(t, 1), newRegion(t, 2)
 	b.shadow(a, "*")
+	return follow(t, a, b)
+}
+
+// follow runs b's link to a.
+func follow(t *testing.T, a, b *region) *link {
 	w := &world{a: a, away: map[string]bool{}}
 	l := &link{w: w, a: a, b: b, done: make(chan error, 1)}
 	l.Runner = NewRunner(Config{
@@ -147,7 +152,12 @@ func startLink(t *testing.T) *link {
 	})
 	ctx, stop := context.WithCancel(t.Context())
 	go func() { l.done <- l.Run(ctx) }()
-	t.Cleanup(func() { stop(); <-l.done })
+	t.Cleanup(func() {
+		stop()
+		if err := <-l.done; err != nil {
+			t.Errorf("the runner ended with %v", err)
+		}
+	})
 	return l
 }
 

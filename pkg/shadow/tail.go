@@ -70,10 +70,13 @@ func (t *tailing) copyAll(ctx context.Context, jobs <-chan CopyJob) error {
 			if err := budget.Acquire(ctx, weight); err != nil {
 				return g.Wait()
 			}
-			number := t.numbers.take()
+			var number base.ObjectNumber
+			if len(job.Blobs) == 0 {
+				number = t.numbers.take()
+			}
 			g.Go(func() error {
 				defer budget.Release(weight)
-				done, err := t.copyOne(ctx, job, number)
+				done, err := t.bring(ctx, job, number)
 				if err != nil {
 					return err
 				}
@@ -86,6 +89,15 @@ func (t *tailing) copyAll(ctx context.Context, jobs <-chan CopyJob) error {
 			})
 		}
 	}
+}
+
+// bring does one job of the tail. It fails only when ctx ends.
+func (t *tailing) bring(ctx context.Context, job CopyJob, number base.ObjectNumber) (copyDone, error) {
+	if len(job.Blobs) == 0 {
+		return t.copyOne(ctx, job, number)
+	}
+	payloads, err := t.fetchBlobs(ctx, job)
+	return copyDone{job: job, blobs: payloads, err: err}, ctx.Err()
 }
 
 // copyOne copies until it has an answer: what may pass by itself is tried again, under a new number each time, since it
@@ -161,6 +173,9 @@ func (t *tailing) apply(ctx context.Context, jobs chan<- CopyJob) error {
 			if err == nil {
 				err = t.enterFaults(ctx)
 			}
+			if err == nil && t.flipped() {
+				err = errRestart
+			}
 			if err != nil {
 				return err
 			}
@@ -199,9 +214,24 @@ func (t *tailing) ready() []*metalogpb.Event {
 	return events
 }
 
+// flipped tells whether the source's own failover was appended last. What it had copied until then is the source's own
+// now, and remote here: a new machine and a new plan of the backfill are due.
+func (t *tailing) flipped() bool {
+	t.r.mu.Lock()
+	defer t.r.mu.Unlock()
+	return t.m.Flipped()
+}
+
 // append moves the image on. The events name the image's next entries: if the link has moved otherwise (another runner,
 // a failover), the first of them no longer fits, and nothing is emitted.
 func (t *tailing) append(ctx context.Context, events []*metalogpb.Event) error {
+	payloads := make([][][]byte, len(events))
+	for i, ev := range events {
+		var err error
+		if payloads[i], err = t.payloads(ev); err != nil {
+			return err
+		}
+	}
 	return t.r.cfg.Metalog.Do(ctx, func(tx Tx) error {
 		l := tx.State().Link(t.r.cfg.Link)
 		if l == nil || !l.Active() {
@@ -210,8 +240,8 @@ func (t *tailing) append(ctx context.Context, events []*metalogpb.Event) error {
 		if x := tx.State().Session(t.session); x == nil || x.Fenced {
 			return fmt.Errorf("the link's writer session is over: %w", base.ErrFenced)
 		}
-		for _, ev := range events {
-			if err := tx.Emit(ev); err != nil {
+		for i, ev := range events {
+			if err := tx.Emit(ev, payloads[i]...); err != nil {
 				return fmt.Errorf("move the image on: %w", err)
 			}
 		}
@@ -221,6 +251,9 @@ func (t *tailing) append(ctx context.Context, events []*metalogpb.Event) error {
 
 // settle takes the end of a copy. The number of a copy that succeeded stays out until its placement is entered.
 func (t *tailing) settle(ctx context.Context, c copyDone) error {
+	if len(c.job.Blobs) > 0 {
+		return t.fetched(c)
+	}
 	if c.err == nil {
 		t.r.mu.Lock()
 		t.m.Copied(c.job.Object, c.placement)

@@ -14,7 +14,7 @@ import (
 )
 
 // Verify compares the image with the source at one seq: the end and the chain head of every visible partition. Equal
-// heads prove equal history: offsets, order and bytes. The applier is held so that both sides stand at the same seq.
+// heads prove equal history: offsets, order and bytes; and that the image says of each span that it is here. The applier is held so that both sides stand at the same seq.
 func (r *Runner) Verify(ctx context.Context) (*adminpb.VerifyResponse, error) {
 	cfg, err := r.linkConfig()
 	if err != nil {
@@ -23,6 +23,9 @@ func (r *Runner) Verify(ctx context.Context) (*adminpb.VerifyResponse, error) {
 	src, err := r.cfg.Remote.Source(cfg)
 	if err != nil {
 		return nil, err
+	}
+	if out := r.standsStill(); out != nil {
+		return out, nil
 	}
 	// The walk: (1) hold, so that the image stands at some seq p. (2) Ask the source for its heads: it answers at s >= p,
 	// since the image never runs ahead. (3) Let the applier go on up to s and no further. (4) Compare at s.
@@ -38,6 +41,9 @@ func (r *Runner) Verify(ctx context.Context) (*adminpb.VerifyResponse, error) {
 	}
 	r.gate.set(false, base.Seq(heads.Seq))
 	if err := r.waitPosition(ctx, base.Seq(heads.Seq)); err != nil {
+		if out := r.standsStill(); out != nil {
+			return out, nil
+		}
 		return &adminpb.VerifyResponse{SourceUnreachable: errors.Is(err, base.ErrUnavailable), Detail: err.Error()}, nil
 	}
 	var out *adminpb.VerifyResponse
@@ -69,6 +75,53 @@ func (r *Runner) linkConfig() (cfg *metalogpb.LinkConfig, err error) {
 	return cfg, err
 }
 
+// standsStill answers for a link that does not move, and so cannot be brought to where the source is; nil for one that does.
+func (r *Runner) standsStill() (out *adminpb.VerifyResponse) {
+	r.cfg.Metalog.With(func(st *state.State) {
+		l := st.Link(r.cfg.Link)
+		switch {
+		case l == nil:
+		case l.Info().Fault != "":
+			out = &adminpb.VerifyResponse{AtSeq: uint64(l.Info().Position.Seq), Mismatches: []*adminpb.Mismatch{linkFault(l.Info())}}
+		case l.Info().Paused:
+			out = &adminpb.VerifyResponse{
+				AtSeq: uint64(l.Info().Position.Seq), SourceUnreachable: true, Detail: "the link is paused and does not follow its source: resume it first",
+			}
+		}
+	})
+	return out
+}
+
+func linkFault(info *state.LinkInfo) *adminpb.Mismatch {
+	return &adminpb.Mismatch{Partition: -1, Offset: -1, Reason: "the link is FAULTED: " + info.Fault}
+}
+
+func topicFault(info *state.TopicInfo) *adminpb.Mismatch {
+	return &adminpb.Mismatch{Topic: info.Name, Partition: -1, Offset: -1, Reason: "the topic is FAULTED: " + info.Fault}
+}
+
+// notHere says which offsets of a partition are not in this region's bucket, from the first to the last; nil for none.
+func notHere(topic string, partition int32, p *state.Partition) *adminpb.Mismatch {
+	var first, last *state.Span
+	gone := true // at the source too
+	for i := range p.Spans {
+		if sp := &p.Spans[i]; sp.Residency != state.Local {
+			if last = sp; first == nil {
+				first = sp
+			}
+			gone = gone && sp.Residency == state.Absent
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	reason := fmt.Sprintf("offsets %d to %d are not in this region's bucket yet", first.Base, last.Last)
+	if gone {
+		reason = fmt.Sprintf("offsets %d to %d are not in this region's bucket, and the source does not have them", first.Base, last.Last)
+	}
+	return &adminpb.Mismatch{Topic: topic, Partition: partition, Offset: int64(first.Base), Reason: reason}
+}
+
 func (r *Runner) waitPosition(ctx context.Context, seq base.Seq) error {
 	ctx, cancel := context.WithTimeout(ctx, positionTimeout)
 	defer cancel()
@@ -76,13 +129,18 @@ func (r *Runner) waitPosition(ctx context.Context, seq base.Seq) error {
 	defer tick.Stop()
 	for {
 		var at base.Seq
+		still := false
 		r.cfg.Metalog.With(func(st *state.State) {
 			if l := st.Link(r.cfg.Link); l != nil {
 				at = l.Info().Position.Seq
+				still = l.Info().Paused || l.Info().Fault != ""
 			}
 		})
 		if at >= seq {
 			return nil
+		}
+		if still {
+			return fmt.Errorf("the link stands still at seq %d: %w", at, base.ErrUnavailable)
 		}
 		select {
 		case <-tick.C:
@@ -115,18 +173,20 @@ func compareHeads(l *state.Link, heads *adminpb.HeadsResponse) *adminpb.VerifyRe
 			continue
 		}
 		if info.Fault != "" {
-			mismatch(info.Name, -1, -1, "the topic is FAULTED: %s", info.Fault)
+			out.Mismatches = append(out.Mismatches, topicFault(info))
 		}
 		for i := range t.Partitions() {
 			out.Partitions++
 			p, h := t.Partition(i), source[base.TopicPartition{Topic: info.ID, Partition: i}]
-			switch {
+			switch missing := notHere(info.Name, i, p); {
 			case h == nil:
 				mismatch(info.Name, i, -1, "the source has no such partition")
 			case int64(p.End) != h.EndOffset:
 				mismatch(info.Name, i, min(int64(p.End), h.EndOffset), "ends at %d here and at %d at the source", p.End, h.EndOffset)
 			case !bytes.Equal(p.Chain[:], h.Chain):
 				mismatch(info.Name, i, int64(p.LogStart), "chain head is %s here and %x at the source", p.Chain, h.Chain)
+			case missing != nil:
+				out.Mismatches = append(out.Mismatches, missing)
 			}
 		}
 	}

@@ -25,7 +25,7 @@ type disaster struct {
 	fenced bool // A's etcd outlives A
 	// buckets are the flags that name the regions' buckets, if they are in the store of GNOMON_TEST_S3.
 	buckets []string
-	path   *witness.Redirect
+	path    *witness.Redirect
 }
 
 func newDisaster(t *testing.T, fenced bool) *disaster {

@@ -15,9 +15,8 @@ import (
 // asker sends single requests and fails the test on any error in an answer.
 type asker struct {
 	*meter
-	cl     *kgo.Client
-	topic  base.TopicID
-	groups int
+	cl    *kgo.Client
+	topic base.TopicID
 }
 
 // produce sends one batch to each of some partitions, in one request.

@@ -204,7 +204,8 @@ func (c *cluster) follow(serving bool) *follower {
 	c.t.Cleanup(func() {
 		stop()
 		select {
-		case <-f.ended:
+		case err := <-f.ended:
+			c.t.Logf("the replica ended with %v", err)
 		case <-time.After(patience):
 			c.t.Error("the replica does not end")
 		}

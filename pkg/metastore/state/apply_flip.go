@@ -76,6 +76,9 @@ func (s *State) adoptTopic(t *Topic, epoch base.Epoch) []Boundary {
 	if taken || info.Fault != "" {
 		return boundary
 	}
+	if s.link != nil { // a link of the source's has failed over: what is shown here is for this region's link to say
+		t.update(func(i *TopicInfo) { i.Visible = s.link.WantsTopic(i.Name) })
+	}
 	s.byID.Store(info.ID, t)
 	s.byName.Store(info.Name, t)
 	return boundary
