@@ -135,7 +135,9 @@ func (t *tailing) apply(ctx context.Context, jobs chan<- CopyJob) error {
 	appending := false
 	defer func() {
 		if appending {
-			<-appended // only its end matters: the stream is over
+			if err := <-appended; err != nil { // the stream is over: the next one begins where this append left the image
+				t.r.cfg.Logger.Debug("append at the end of a link's stream", "link", t.r.cfg.Link, "error", err)
+			}
 			t.r.gate.leave()
 		}
 	}()

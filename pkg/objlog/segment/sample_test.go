@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/crc32"
 	"testing"
@@ -30,7 +31,7 @@ func topicID(b byte) base.TopicID {
 
 // bytes encodes the batch as a producer would.
 func (s sample) bytes() []byte {
-	b := make([]byte, batch.HeaderSize)
+	b := bytes.Repeat([]byte{0}, batch.HeaderSize)
 	for i := range s.records {
 		b = append(b, 14, 0, 0, byte(i<<1), 1, 2, s.value, 0)
 	}
