@@ -59,6 +59,9 @@ func TestBootstrapFromSnapshot(t *testing.T) {
 	a := d.Start("--region", "a", "--snapshot-every", "40")
 	rows := witness.NewLedger()
 	history(t, d, rows)
+	a.Kill() // A itself starts from its snapshot, archive and what is left in etcd
+	a = d.Start("--region", "a", "--snapshot-every", "40")
+	checkLedger(t, rows, readAll(t, d.Endpoints("a").Kafka, "t"), nil)
 
 	b := d.Start("--region", "b", "--log-level", "info")
 	d.WaitLink("ACTIVE")
