@@ -81,6 +81,11 @@ func (e *Env) connect(ctx context.Context, more ...kgo.Opt) (*kgo.Client, error)
 
 // administer connects, calls fn within the time for an administrative call, and closes.
 func (e *Env) administer(ctx context.Context, fn func(ctx context.Context, admin *kadm.Client) error) error {
+	return e.administerBy(ctx, func(ctx context.Context, _ *kgo.Client, admin *kadm.Client) error { return fn(ctx, admin) })
+}
+
+// administerBy is administer with the client below.
+func (e *Env) administerBy(ctx context.Context, fn func(ctx context.Context, client *kgo.Client, admin *kadm.Client) error) error {
 	client, err := e.connect(ctx)
 	if err != nil {
 		return err
@@ -88,7 +93,7 @@ func (e *Env) administer(ctx context.Context, fn func(ctx context.Context, admin
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	return fn(ctx, kadm.NewClient(client))
+	return fn(ctx, client, kadm.NewClient(client))
 }
 
 // requireTopics fails unless all the topics exist: a client would else wait for them to appear.

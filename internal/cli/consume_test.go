@@ -7,7 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 func TestConsumeFrom(t *testing.T) {
@@ -142,5 +144,23 @@ func TestGroupFailures(t *testing.T) {
 	}
 	if r := do.must(t, "group", "list"); r.out != "" || !strings.Contains(r.err, "no groups") {
 		t.Errorf("out %q, err %q", r.out, r.err)
+	}
+}
+
+// A standby has no groups, and says whose they are.
+func TestGroupsOfAStandby(t *testing.T) {
+	c, address := cluster(t)
+	c.ControlKey(int16(kmsg.Heartbeat), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		resp := req.ResponseKind().(*kmsg.HeartbeatResponse)
+		resp.ErrorCode = kerr.CoordinatorNotAvailable.Code
+		return resp, nil, true
+	})
+	do := invocation{brokers: address}
+	if r := do.run(t.Context(), "group", "describe", "g"); r.code != 1 || !strings.Contains(r.err, "belongs to its source until a failover") {
+		t.Errorf("describe: %+v", r)
+	}
+	if r := do.must(t, "group", "list"); r.out != "" || !strings.Contains(r.err, "groups belong to its source until a failover") {
+		t.Errorf("list: %+v", r)
 	}
 }

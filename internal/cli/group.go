@@ -6,6 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 func groupCommand(env *Env) *cobra.Command {
@@ -24,7 +27,7 @@ func groupList(env *Env) *cobra.Command {
 		Use: "list", Short: "List the consumer groups",
 		Args: arguments(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return env.administer(cmd.Context(), func(ctx context.Context, admin *kadm.Client) error {
+			return env.administerBy(cmd.Context(), func(ctx context.Context, client *kgo.Client, admin *kadm.Client) error {
 				listed, err := admin.ListGroups(ctx)
 				if err != nil {
 					return failKafka("list the groups", err)
@@ -34,6 +37,10 @@ func groupList(env *Env) *cobra.Command {
 					groups = append(groups, groupSummary{Name: g.Group, State: g.State, ProtocolType: g.ProtocolType, Coordinator: g.Coordinator})
 				}
 				return env.Emit(groups, func(w io.Writer) {
+					if len(groups) == 0 && elsewhere(ctx, client, "") {
+						env.note("no groups here: the region is a shadow, and groups belong to its source until a failover")
+						return
+					}
 					if len(groups) == 0 {
 						env.note("no groups; `gnomon consume TOPIC --group NAME` makes one")
 						return
@@ -48,4 +55,17 @@ func groupList(env *Env) *cobra.Command {
 	}
 	env.addBrokers(cmd)
 	return cmd
+}
+
+// elsewhere tells whether a group is not this region's to run: a standby lists and describes what is its own, which is
+// nothing, and refuses a heartbeat by a code that a primary has no reason to give. Nothing is changed by such a heartbeat.
+func elsewhere(ctx context.Context, client *kgo.Client, group string) bool {
+	req := kmsg.NewPtrHeartbeatRequest()
+	req.Group, req.Generation = group, -1
+	for _, broker := range client.SeedBrokers() {
+		if resp, err := req.RequestWith(ctx, broker); err == nil { // asked once: other clients would wait for the coordinator
+			return resp.ErrorCode == kerr.CoordinatorNotAvailable.Code
+		}
+	}
+	return false
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 type groupDescription struct {
@@ -42,8 +43,8 @@ func groupDescribe(env *Env) *cobra.Command {
 		Use: "describe NAME...", Short: "Show members, offsets and lag of consumer groups",
 		Args: arguments(1, -1, "at least one name"),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return env.administer(cmd.Context(), func(ctx context.Context, admin *kadm.Client) error {
-				groups, err := describeGroups(ctx, admin, names)
+			return env.administerBy(cmd.Context(), func(ctx context.Context, client *kgo.Client, admin *kadm.Client) error {
+				groups, err := describeGroups(ctx, client, admin, names)
 				if err != nil {
 					return err
 				}
@@ -55,7 +56,7 @@ func groupDescribe(env *Env) *cobra.Command {
 	return cmd
 }
 
-func describeGroups(ctx context.Context, admin *kadm.Client, names []string) ([]groupDescription, error) {
+func describeGroups(ctx context.Context, client *kgo.Client, admin *kadm.Client, names []string) ([]groupDescription, error) {
 	// Lag may reorder its argument.
 	lags, err := admin.Lag(ctx, append([]string{}, names...)...)
 	if err != nil {
@@ -67,6 +68,10 @@ func describeGroups(ctx context.Context, admin *kadm.Client, names []string) ([]
 		err := l.Error()
 		// Kafka says so by an error since 4.0 (KIP-1043), and before it by a group that is dead.
 		if !ok || errors.Is(err, kerr.GroupIDNotFound) || err == nil && l.State == "Dead" && len(l.Lag.Sorted()) == 0 {
+			if elsewhere(ctx, client, name) {
+				return nil, Fail("describe group "+name, errors.New("the region is a shadow, and the group belongs to its source until a failover"),
+					"ask the source, by --brokers")
+			}
 			return nil, Fail("describe group "+name, errors.New("it does not exist"), "see what there is with `gnomon group list`")
 		}
 		if err != nil {

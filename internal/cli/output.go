@@ -6,9 +6,6 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
-
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 )
 
 // Emit writes a result to Out: as JSON, or what text writes, in columns where it writes tabs.
@@ -18,20 +15,12 @@ func (e *Env) Emit(v any, text func(w io.Writer)) error {
 		text(w)
 		return w.Flush()
 	}
-	b, err := encodeJSON(v)
+	b, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode the result as JSON: %w", err)
 	}
 	_, err = fmt.Fprintln(e.Out, string(b))
 	return err
-}
-
-// encodeJSON keeps the field names of messages and shows what is zero: null and 0 are different answers.
-func encodeJSON(v any) ([]byte, error) {
-	if m, ok := v.(proto.Message); ok {
-		return protojson.MarshalOptions{Multiline: true, Indent: "  ", UseProtoNames: true, EmitUnpopulated: true}.Marshal(m)
-	}
-	return json.MarshalIndent(v, "", "  ")
 }
 
 // row writes cells as one line of a table.

@@ -6,6 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
 )
 
 func topicCommand(env *Env) *cobra.Command {
@@ -48,7 +50,7 @@ func (e *Env) emitTopics(details kadm.TopicDetails) error {
 	topics := []topicSummary{}
 	for _, d := range details.Sorted() {
 		topics = append(topics, topicSummary{
-			Name: d.Topic, ID: d.ID.String(), Partitions: len(d.Partitions), ReplicationFactor: d.Partitions.NumReplicas(), Internal: d.IsInternal,
+			Name: d.Topic, ID: base.TopicID(d.ID).String(), Partitions: len(d.Partitions), ReplicationFactor: d.Partitions.NumReplicas(), Internal: d.IsInternal,
 		})
 	}
 	return e.Emit(topics, func(w io.Writer) {

@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
 )
 
 type topicCreateFlags struct {
@@ -93,7 +95,7 @@ func (e *Env) createTopics(ctx context.Context, admin *kadm.Client, f topicCreat
 		default:
 			one := topicCreated{Name: name, Partitions: max(r.NumPartitions, f.partitions), Result: result}
 			if r.ID != (kadm.TopicID{}) {
-				one.ID = r.ID.String()
+				one.ID = base.TopicID(r.ID).String()
 			}
 			done = append(done, one)
 		}

@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
 )
 
 type topicDescription struct {
@@ -68,7 +70,7 @@ func (e *Env) describeTopics(ctx context.Context, admin *kadm.Client, names []st
 	out := []topicDescription{}
 	for _, d := range details.Sorted() {
 		t := topicDescription{topicSummary: topicSummary{
-			Name: d.Topic, ID: d.ID.String(), Partitions: len(d.Partitions), ReplicationFactor: d.Partitions.NumReplicas(), Internal: d.IsInternal,
+			Name: d.Topic, ID: base.TopicID(d.ID).String(), Partitions: len(d.Partitions), ReplicationFactor: d.Partitions.NumReplicas(), Internal: d.IsInternal,
 		}}
 		if c, err := configs.On(d.Topic, nil); err == nil && c.Err == nil {
 			t.Configs = setConfigs(c.Configs)

@@ -42,7 +42,7 @@ func TestTopics(t *testing.T) {
 	}
 	invocation{brokers: address, in: strings.NewReader("a\nb\n")}.must(t, "produce", "orders", "--partition", "1")
 	got := decode[[]topic](t, do.must(t, "topic", "describe", "orders", "--format", "json"))
-	if len(got) != 1 || got[0].Partitions != 3 || got[0].ID == "" || got[0].Configs["retention.ms"] != "1000" || len(got[0].Details) != 3 {
+	if len(got) != 1 || got[0].Partitions != 3 || len(got[0].ID) != 22 || got[0].Configs["retention.ms"] != "1000" || len(got[0].Details) != 3 {
 		t.Fatalf("describe gives %+v", got)
 	}
 	for _, p := range got[0].Details {

@@ -17,6 +17,7 @@ import (
 	"github.com/gnomon-stream/gnomon/internal/region"
 	"github.com/gnomon-stream/gnomon/pkg/coordinator"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/embedetcd"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/appender"
 )
 
 // LinkName is the link from region a to region b.
@@ -29,6 +30,7 @@ type Options struct {
 	EphemeralPorts bool
 	Buckets        map[string]string // URL by region; missing means a directory below Data
 	Etcds          map[string]string // endpoint of an etcd that runs elsewhere, by region; missing means an embedded one
+	Appender       appender.Config   // the flush profile
 	SnapshotEvery  base.Seq          // see coordinator.Config
 	Version        string
 	Out            io.Writer
@@ -164,7 +166,8 @@ func (o *Options) open(ctx context.Context, x *one, id coordinator.Identity) err
 		Identity: id, EtcdEndpoints: []string{endpoint}, BucketURL: bucket,
 		AdminAddr: loopback(port.Admin), KafkaAddrs: []string{loopback(port.Kafka[0]), loopback(port.Kafka[1])},
 		FirstNodeID: firstNode[name], PeerURL: o.peerURL(name), EndpointsFile: o.endpointsFile(name), SnapshotEvery: o.SnapshotEvery,
-		Version: o.Version, Logger: o.Logger.With("region", name), Now: o.Now,
+		Appender: o.Appender,
+		Version:  o.Version, Logger: o.Logger.With("region", name), Now: o.Now,
 	})
 	return err
 }
@@ -203,7 +206,7 @@ func (o *Options) announce(started []*one) {
 		e := x.region.Endpoints()
 		say("  gnomon consume hello --from beginning --max 1 --brokers %s     # read it in region b", e.Kafka[0])
 		say("  gnomon shadow status %s --admin %s", LinkName, e.Admin)
-		say("  gnomon shadow failover %s --admin %s                # make b the primary", LinkName, e.Admin)
+		say("  gnomon shadow failover %s --yes --admin %s          # make b the primary", LinkName, e.Admin)
 	}
 }
 

@@ -59,8 +59,9 @@ func Apply(problems []Problem, exceptions []Exception, file string) []Problem {
 	for _, p := range problems {
 		excused := false
 		for i, e := range exceptions {
-			if e.excuses(p) {
+			if e.excuses(p) { // a second line for the same excuses nothing
 				excused, used[i] = true, true
+				break
 			}
 		}
 		if !excused {

@@ -88,6 +88,9 @@ func TestExceptions(t *testing.T) {
 	if got := Apply([]Problem{hit, hit}, list, "allow.txt"); len(got) != 0 {
 		t.Errorf("an excused problem is left: %v", got)
 	}
+	if got := Apply([]Problem{hit}, append(list, list...), "allow.txt"); len(got) != 1 || got[0].Rule != RuleAllow {
+		t.Errorf("a second line for one exception is accepted: %v", got)
+	}
 	got := Apply([]Problem{other}, list, "allow.txt")
 	if len(got) != 2 || got[0].Path != other.Path || got[1].Rule != RuleAllow || got[1].Line != 3 {
 		t.Errorf("want the problem and the stale exception, got %v", got)

@@ -93,8 +93,8 @@ func (s *clusterService) Health(ctx context.Context, _ *connect.Request[adminpb.
 	defer bucketDone()
 	_, err = r.bucket.List(bucketCtx, "meta/", "", 1)
 	check("bucket", err, r.cfg.BucketURL)
-	if r.coord.Role() == coordinator.Fenced {
-		check("role", errors.New("fenced: another region has taken over; this one serves reads and refuses writes"), "")
+	if r.coord.Role() == coordinator.Fenced { // as for /readyz, no reason not to be ready
+		check("role", nil, "fenced: another region has taken over; this one serves reads and refuses writes")
 	}
 	return connect.NewResponse(out), nil
 }

@@ -111,13 +111,33 @@ func (s *shadowService) Delete(ctx context.Context, req *connect.Request[adminpb
 }
 
 func (s *shadowService) emitForLink(ctx context.Context, link string, ev *metalogpb.Event) error {
-	return s.r.coord.Do(ctx, func(tx *coordinator.Tx) error {
+	return s.do(ctx, func(tx *coordinator.Tx) error {
 		if tx.State().Link(link) == nil {
 			return fmt.Errorf("link %q: %w", link, base.ErrNotFound)
 		}
 		return tx.Emit(ev)
 	})
 }
+
+// do runs a change on the leader. When the term ends under it, the reason may be that the region was fenced just now, which the
+// next term finds out: that is what the operator has to know.
+func (s *shadowService) do(ctx context.Context, fn func(tx *coordinator.Tx) error) error {
+	err := s.r.coord.Do(ctx, fn)
+	for until := time.Now().Add(termChange); errors.Is(err, base.ErrNotLeader) && time.Now().Before(until); {
+		if s.r.coord.Role() == coordinator.Fenced {
+			return fmt.Errorf("another region has taken over, and this one takes no changes: %w", base.ErrFenced)
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(linkPoll):
+		}
+	}
+	return err
+}
+
+// termChange is how long the next term may take to find out what the region's role is.
+const termChange = 2 * time.Second
 
 // Create checks everything that a link needs before it enters it into the log.
 func (s *shadowService) Create(ctx context.Context, req *connect.Request[adminpb.CreateRequest]) (*connect.Response[adminpb.CreateResponse], error) {
@@ -131,7 +151,7 @@ func (s *shadowService) Create(ctx context.Context, req *connect.Request[adminpb
 	if req.Msg.ValidateOnly {
 		return connect.NewResponse(out), nil
 	}
-	err := s.r.coord.Do(ctx, func(tx *coordinator.Tx) error { return createLink(tx, cfg, source) })
+	err := s.do(ctx, func(tx *coordinator.Tx) error { return createLink(tx, req.Msg, source) })
 	if err != nil {
 		return nil, rpcError(err)
 	}
@@ -139,13 +159,18 @@ func (s *shadowService) Create(ctx context.Context, req *connect.Request[adminpb
 	return connect.NewResponse(out), s.awaitLink(ctx, cfg.Name)
 }
 
-func createLink(tx *coordinator.Tx, cfg *metalogpb.LinkConfig, source *adminpb.DescribeResponse) error {
+func createLink(tx *coordinator.Tx, req *adminpb.CreateRequest, source *adminpb.DescribeResponse) error {
+	cfg := req.Config
 	if tx.State().Link(cfg.Name) != nil {
 		return fmt.Errorf("link %q exists: delete it first, or choose another name: %w", cfg.Name, base.ErrReadOnly)
 	}
-	return tx.Emit(&metalogpb.Event{Kind: &metalogpb.Event_LinkCreated{LinkCreated: &metalogpb.LinkCreated{
+	err := tx.Emit(&metalogpb.Event{Kind: &metalogpb.Event_LinkCreated{LinkCreated: &metalogpb.LinkCreated{
 		Config: cfg, SourceClusterId: source.ClusterId, SourceRegionNumber: source.RegionNumber, SourceIncarnation: source.Incarnation,
 	}}})
+	if err != nil || !req.Paused {
+		return err
+	}
+	return tx.Emit(&metalogpb.Event{Kind: &metalogpb.Event_LinkPaused{LinkPaused: &metalogpb.LinkPaused{Link: cfg.Name, Paused: true}}})
 }
 
 // awaitLink waits until the link's runner is there, so that a status right after create finds it.

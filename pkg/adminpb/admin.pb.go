@@ -565,9 +565,11 @@ func (x *Warning) GetMessage() string {
 }
 
 type CreateRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Config        *metalogpb.LinkConfig  `protobuf:"bytes,1,opt,name=config,proto3" json:"config,omitempty"`
-	ValidateOnly  bool                   `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Config       *metalogpb.LinkConfig  `protobuf:"bytes,1,opt,name=config,proto3" json:"config,omitempty"`
+	ValidateOnly bool                   `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// The link is paused from its creation on.
+	Paused        bool `protobuf:"varint,3,opt,name=paused,proto3" json:"paused,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -612,6 +614,13 @@ func (x *CreateRequest) GetConfig() *metalogpb.LinkConfig {
 func (x *CreateRequest) GetValidateOnly() bool {
 	if x != nil {
 		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *CreateRequest) GetPaused() bool {
+	if x != nil {
+		return x.Paused
 	}
 	return false
 }
@@ -1367,7 +1376,7 @@ type VerifyResponse struct {
 	Equal      bool                   `protobuf:"varint,1,opt,name=equal,proto3" json:"equal,omitempty"`
 	Partitions int32                  `protobuf:"varint,2,opt,name=partitions,proto3" json:"partitions,omitempty"`
 	Mismatches []*Mismatch            `protobuf:"bytes,3,rep,name=mismatches,proto3" json:"mismatches,omitempty"`
-	// True when the source could not be asked (never with deep).
+	// True when the source could not be asked, or the link is paused and so does not follow it (never with deep).
 	SourceUnreachable bool   `protobuf:"varint,4,opt,name=source_unreachable,json=sourceUnreachable,proto3" json:"source_unreachable,omitempty"`
 	Detail            string `protobuf:"bytes,5,opt,name=detail,proto3" json:"detail,omitempty"`
 	BytesRead         int64  `protobuf:"varint,6,opt,name=bytes_read,json=bytesRead,proto3" json:"bytes_read,omitempty"`
@@ -2158,10 +2167,11 @@ const file_gnomon_admin_v1_admin_proto_rawDesc = "" +
 	"partitions\"7\n" +
 	"\aWarning\x12\x12\n" +
 	"\x04line\x18\x01 \x01(\x05R\x04line\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"k\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\x83\x01\n" +
 	"\rCreateRequest\x125\n" +
 	"\x06config\x18\x01 \x01(\v2\x1d.gnomon.metalog.v1.LinkConfigR\x06config\x12#\n" +
-	"\rvalidate_only\x18\x02 \x01(\bR\fvalidateOnly\"I\n" +
+	"\rvalidate_only\x18\x02 \x01(\bR\fvalidateOnly\x12\x16\n" +
+	"\x06paused\x18\x03 \x01(\bR\x06paused\"I\n" +
 	"\vCheckResult\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02ok\x18\x02 \x01(\bR\x02ok\x12\x16\n" +

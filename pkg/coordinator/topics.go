@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/internal/topicconfig"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -140,6 +141,9 @@ func configsAsked(t *kmsg.CreateTopicsRequestTopic) ([]*metalogpb.ConfigEntry, *
 		}
 		if !utf8.ValidString(c.Name) || !utf8.ValidString(*c.Value) {
 			return nil, fail(kerr.InvalidConfig, "config %q of topic %q is not UTF-8", c.Name, t.Topic)
+		}
+		if err := topicconfig.Check(c.Name, *c.Value); err != nil {
+			return nil, fail(kerr.InvalidConfig, "topic %q: %v", t.Topic, err)
 		}
 		out = append(out, &metalogpb.ConfigEntry{Name: c.Name, Value: *c.Value})
 	}

@@ -48,14 +48,14 @@ func (r *Runner) Failover(ctx context.Context, o Options) (*adminpb.FailoverRepo
 	if err := f.look(ctx); err != nil {
 		return nil, err
 	}
-	if f.info.Paused {
-		f.detail = "the link was paused: what the source took since then was never heard of"
-	}
 	if f.report != nil { // failed over before
 		return f.report, nil
 	}
 	if o.DryRun {
 		return f.preview(ctx)
+	}
+	if f.info.Paused {
+		f.detail = sayPaused
 	}
 	defer f.close()
 	f.fence(ctx)
@@ -260,7 +260,9 @@ func (f *failover) flip(ctx context.Context) error {
 	if f.report == nil {
 		return fmt.Errorf("link %q was deleted in the meantime: %w", f.r.cfg.Link, base.ErrNotFound)
 	}
-	f.report.Mode, f.report.Detail = mode, f.detail
+	if f.report.Mode == mode && f.detail != "" { // else another call's flip stands
+		f.report.Detail = f.detail
+	}
 	return nil
 }
 
@@ -305,19 +307,22 @@ func (f *failover) preview(ctx context.Context) (*adminpb.FailoverReport, error)
 		defer func() { _ = log.Close() }()
 		_, err = log.Position(ectx)
 	}
+	rep.Detail = "the source's etcd is in reach: it would be fenced and drained, nothing acked would be lost"
 	if err == nil {
 		rep.Mode = ModeFenced
-		f.say("the source's etcd is in reach: it would be fenced and drained, nothing acked would be lost")
 	} else {
-		f.say("the source's etcd is out of reach (%v): the cut would be taken as it stands", err)
+		rep.Detail = fmt.Sprintf("the source's etcd is out of reach (%v): the cut would be taken as it stands", err)
+		if f.info.Paused {
+			rep.Detail += "; the link is paused: what the source took since then would be lost, and is not counted"
+		}
 	}
-	rep.Detail = f.detail
 	seen := f.r.look()
 	f.r.cfg.Metalog.With(func(st *state.State) {
 		if l := st.Link(f.r.cfg.Link); l != nil {
 			info := l.Info()
-			rep.CutSeq, rep.CutTimeMs, rep.SourceSeq = uint64(info.Position.Seq), info.PositionTime, uint64(seen.headSeq)
-			rep.Partitions = boundaryOfImage(l, endsOf(endsBeyond(l, seen)))
+			rep.CutSeq, rep.CutTimeMs, rep.SourceSeq = uint64(info.Position.Seq), info.PositionTime, uint64(max(seen.headSeq, info.Position.Seq))
+			rep.RpoSeconds = rpoSeconds(&metalogpb.RegionFlipped{Fenced: err == nil, CutTimeMs: info.PositionTime, SourceTimeMs: seen.headTime})
+			rep.Partitions = boundaryOfImage(l, endsOf(endsBeyond(l, seen)), err == nil)
 		}
 	})
 	return rep, nil

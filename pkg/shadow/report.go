@@ -21,7 +21,7 @@ func ReportOf(st *state.State, l *state.Link) *adminpb.FailoverReport {
 	if info.Flip.Fenced {
 		rep.Mode = ModeFenced
 	}
-	rep.RpoSeconds = rpoSeconds(info)
+	rep.RpoSeconds, rep.Detail = rpoSeconds(info.Flip), detailOf(info)
 	ends := endsOf(info.Flip.SourceEnds)
 	for _, b := range info.Boundary {
 		pb := &adminpb.PartitionBoundary{Topic: b.Partition.Topic.String(), Partition: b.Partition.Partition, EndOffset: int64(b.End)}
@@ -35,14 +35,33 @@ func ReportOf(st *state.State, l *state.Link) *adminpb.FailoverReport {
 	return rep
 }
 
+// detailOf is what the log knows of why a failover took the cut.
+func detailOf(info *state.LinkInfo) string {
+	if info.Flip.Fenced {
+		return ""
+	}
+	detail := "the source was not fenced, or could not be drained to its end"
+	if info.Paused {
+		detail = sayPaused + "; " + detail
+	}
+	if info.Fault != "" {
+		detail = "the link was FAULTED: " + info.Fault + "; " + detail
+	}
+	return detail
+}
+
+const sayPaused = "the link was paused: what the source took since then was never heard of"
+
 // rpoSeconds is the age of the cut against the newest event of the source that was ever seen: what may be lost, as far
-// as is known. Nothing is lost when the source was drained; unknown when the source was never heard of beyond the cut.
-func rpoSeconds(info *state.LinkInfo) *float64 {
+// as is known. Nothing is lost when the source was drained; nil, unknown, when it was never heard of beyond the cut.
+func rpoSeconds(flip *metalogpb.RegionFlipped) *float64 {
 	var s float64
 	switch {
-	case info.Flip.Fenced:
-	case info.Flip.SourceTimeMs > info.Flip.CutTimeMs:
-		s = float64(info.Flip.SourceTimeMs-info.Flip.CutTimeMs) / 1000
+	case flip.Fenced:
+	case flip.SourceTimeMs > flip.CutTimeMs:
+		s = float64(flip.SourceTimeMs-flip.CutTimeMs) / 1000
+	default:
+		return nil
 	}
 	return &s
 }
@@ -90,7 +109,8 @@ func (k knownEnds) addLoss(pb *adminpb.PartitionBoundary, tp base.TopicPartition
 	pb.SourceEndOffset, pb.LostOffsets = &end, &lost
 }
 
-func boundaryOfImage(l *state.Link, ends knownEnds) []*adminpb.PartitionBoundary {
+// boundaryOfImage is where a failover would cut now; if it drains the source, at the ends that are known of it or above.
+func boundaryOfImage(l *state.Link, ends knownEnds, drained bool) []*adminpb.PartitionBoundary {
 	var out []*adminpb.PartitionBoundary
 	for _, t := range l.Image().Topics() {
 		info := t.Info()
@@ -100,7 +120,11 @@ func boundaryOfImage(l *state.Link, ends knownEnds) []*adminpb.PartitionBoundary
 		for i := range t.Partitions() {
 			p := t.Partition(i)
 			pb := &adminpb.PartitionBoundary{Topic: info.Name, Partition: i, EndOffset: int64(p.End), MissingBytes: notLocal(p)}
-			ends.addLoss(pb, base.TopicPartition{Topic: info.ID, Partition: i})
+			tp := base.TopicPartition{Topic: info.ID, Partition: i}
+			if drained {
+				pb.EndOffset = max(pb.EndOffset, ends[tp])
+			}
+			ends.addLoss(pb, tp)
 			out = append(out, pb)
 		}
 	}

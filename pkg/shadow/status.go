@@ -48,21 +48,50 @@ func statusOf(st *state.State, l *state.Link, seen seen, now time.Time) *adminpb
 		out.Role = "primary"
 		out.Failover = ReportOf(st, l)
 	}
-	if !seen.contact.IsZero() {
+	if !seen.contact.IsZero() && info.Flip == nil {
 		asOf, head := seen.contact.UnixMilli(), max(uint64(seen.headSeq), out.AppliedSeq)
 		lag, bytes, seconds := head-out.AppliedSeq, seen.queued, lagSeconds(info, seen, out.State, now)
 		out.AsOfMs, out.SourceSeq, out.LagEvents, out.LagBytes, out.LagSeconds = &asOf, &head, &lag, &bytes, &seconds
 	}
-	topics := l.Image().Topics()
 	if info.Flip != nil {
-		topics = flippedTopics(st, info)
+		flippedStatus(st, info, out)
+		return out
 	}
-	for _, t := range topics {
+	for _, t := range l.Image().Topics() {
 		if t.Info().Visible {
 			out.Topics = append(out.Topics, topicStatus(t, out, seen))
 		}
 	}
 	return out
+}
+
+// flippedStatus tells of a link that is over. What was known of the source when it ended is in the log, and stays: what this
+// region has written since then says nothing about the source.
+func flippedStatus(st *state.State, info *state.LinkInfo, out *adminpb.StatusResponse) {
+	asOf, head := max(info.Flip.SourceTimeMs, info.Flip.CutTimeMs), max(info.Flip.SourceSeq, info.Flip.CutSeq)
+	events := head - info.Flip.CutSeq
+	out.AsOfMs, out.SourceSeq, out.LagEvents, out.LagSeconds = &asOf, &head, &events, rpoSeconds(info.Flip)
+	if info.Flip.Fenced {
+		out.LagBytes = new(int64)
+	}
+	ends := endsOf(info.Flip.SourceEnds)
+	boundary := map[base.TopicPartition]int64{}
+	for _, b := range info.Boundary {
+		boundary[b.Partition] = int64(b.End)
+	}
+	for _, t := range flippedTopics(st, info) {
+		ts := topicStatus(t, out, seen{})
+		for _, ps := range ts.Partitions {
+			tp := base.TopicPartition{Topic: t.Info().ID, Partition: ps.Partition}
+			end := max(boundary[tp], ends[tp])
+			lost := end - boundary[tp]
+			ps.SourceEndOffset, ps.LagOffsets, ps.LagSeconds = &end, &lost, new(float64)
+			if lost > 0 {
+				ps.LagSeconds = out.LagSeconds
+			}
+		}
+		out.Topics = append(out.Topics, ts)
+	}
 }
 
 func flippedTopics(st *state.State, info *state.LinkInfo) []*state.Topic {
@@ -94,7 +123,7 @@ func linkState(info *state.LinkInfo, seen seen, now time.Time) string {
 func lagSeconds(info *state.LinkInfo, seen seen, linkState string, now time.Time) float64 {
 	at := seen.oldestTime
 	if at == 0 {
-		if linkState == Active || linkState == FailedOver {
+		if linkState == Active {
 			return 0
 		}
 		at = info.PositionTime
@@ -119,7 +148,7 @@ func topicStatus(t *state.Topic, out *adminpb.StatusResponse, seen seen) *adminp
 		if out.AsOfMs != nil {
 			end := max(int64(p.End), int64(seen.queuedEnds[base.TopicPartition{Topic: info.ID, Partition: i}]))
 			lag, seconds := end-int64(p.End), 0.0
-			if lag > 0 {
+			if lag > 0 && out.LagSeconds != nil {
 				seconds = *out.LagSeconds
 			}
 			ps.SourceEndOffset, ps.LagOffsets, ps.LagSeconds, ps.AsOfMs = &end, &lag, &seconds, out.AsOfMs

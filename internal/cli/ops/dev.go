@@ -8,6 +8,7 @@ import (
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/internal/cli"
 	"github.com/gnomon-stream/gnomon/internal/dev"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/appender"
 )
 
 // snapshotEveryMax bounds how much of the log a start may have to replay.
@@ -15,7 +16,7 @@ const snapshotEveryMax = 1_000_000
 
 func devCommand(env *cli.Env) *cobra.Command {
 	o := dev.Options{Buckets: map[string]string{}, Etcds: map[string]string{}}
-	var bucketA, bucketB, etcdA, etcdB, level string
+	var bucketA, bucketB, etcdA, etcdB, level, profile string
 	var snapshotEvery uint64
 	cmd := &cobra.Command{
 		Use:   "dev",
@@ -38,6 +39,13 @@ With --region only one region runs, so that one of two processes on the same --d
 			if err := l.UnmarshalText([]byte(level)); err != nil {
 				return cli.Usage("--log-level is %q: use debug, info, warn or error", level)
 			}
+			switch profile {
+			case "latency":
+			case "cost":
+				o.Appender = appender.CostProfile()
+			default:
+				return cli.Usage("--flush-profile is %q: use latency or cost", profile)
+			}
 			for name, urls := range map[string][2]string{"a": {bucketA, etcdA}, "b": {bucketB, etcdB}} {
 				if urls[0] != "" {
 					o.Buckets[name] = urls[0]
@@ -59,6 +67,7 @@ With --region only one region runs, so that one of two processes on the same --d
 	f.StringVar(&bucketB, "bucket-b", "", "bucket of region b")
 	f.StringVar(&etcdA, "etcd-a", "", "etcd of region a that runs elsewhere, such as http://127.0.0.1:2379, instead of the embedded one")
 	f.StringVar(&etcdB, "etcd-b", "", "etcd of region b that runs elsewhere")
+	f.StringVar(&profile, "flush-profile", "latency", "when agents write an object: latency, at once, as directories and local stores cost nothing a PUT; cost, each 250 ms, for stores that bill by the request")
 	f.Uint64Var(&snapshotEvery, "snapshot-every", 20_000, "entries of the metalog between two snapshots; a quarter as many stay in etcd once they are archived")
 	f.StringVar(&level, "log-level", "warn", "debug, info, warn or error")
 	return cmd

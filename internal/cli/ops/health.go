@@ -27,7 +27,7 @@ func healthCommand(env *cli.Env) *cobra.Command {
 			return failed("ask for the region's health", *url, err)
 		}
 		m := resp.Msg
-		if err := env.Emit(m, func(w io.Writer) { healthText(w, m) }); err != nil {
+		if err := env.Emit(healthOf(m), func(w io.Writer) { healthText(w, m) }); err != nil {
 			return err
 		}
 		if !m.Ready {

@@ -37,7 +37,7 @@ func failed(what, url string, err error) error {
 	var op *net.OpError
 	switch {
 	case errors.As(err, &op):
-		return cli.Fail(what, fmt.Errorf("no answer from %s (%v)", url, op.Err), "start the region, or name it with --admin or GNOMON_ADMIN")
+		return cli.Fail(what, fmt.Errorf("no answer from %s (%w)", url, op.Err), "start the region, or name it with --admin or GNOMON_ADMIN")
 	case errors.As(err, &ce):
 		return cli.Fail(what, errors.New(strings.TrimSpace(ce.Message())), "")
 	}

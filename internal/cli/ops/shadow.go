@@ -62,7 +62,9 @@ func (s *shadowTool) create() *cobra.Command {
 			for _, w := range cfg.Warnings {
 				_, _ = fmt.Fprintf(s.env.Err, "%s, line %d: %s\n", file, w.Line, w.Message)
 			}
-			resp, err := s.client().Create(cmd.Context(), connect.NewRequest(&adminpb.CreateRequest{Config: cfg.Link, ValidateOnly: dryRun}))
+			resp, err := s.client().Create(cmd.Context(), connect.NewRequest(&adminpb.CreateRequest{
+				Config: cfg.Link, ValidateOnly: dryRun, Paused: cfg.Paused,
+			}))
 			if err != nil {
 				return failed("create the link", *s.url, err)
 			}
@@ -76,7 +78,7 @@ func (s *shadowTool) create() *cobra.Command {
 
 func (s *shadowTool) created(name string, m *adminpb.CreateResponse, dryRun bool) error {
 	ok := true
-	err := s.env.Emit(m, func(w io.Writer) {
+	err := s.env.Emit(createdJSON{checksOf(m.Checks), m.Created}, func(w io.Writer) {
 		for _, c := range m.Checks {
 			state := "ok"
 			if !c.Ok {
@@ -110,7 +112,7 @@ func (s *shadowTool) list() *cobra.Command {
 			if err != nil {
 				return failed("list the links", *s.url, err)
 			}
-			return s.env.Emit(resp.Msg, func(w io.Writer) {
+			return s.env.Emit(linksOf(resp.Msg.Links), func(w io.Writer) {
 				cli.Row(w, "LINK", "STATE", "APPLIED SEQ", "SOURCE")
 				for _, l := range resp.Msg.Links {
 					cli.Row(w, l.Link, l.State, l.AppliedSeq, strings.Join(l.Config.GetCoordinators(), ","))
@@ -132,7 +134,7 @@ func (s *shadowTool) describe() *cobra.Command {
 			}
 			for _, l := range resp.Msg.Links {
 				if l.Link == args[0] {
-					return s.env.Emit(l, func(w io.Writer) { describeText(w, l) })
+					return s.env.Emit(linkOf(l), func(w io.Writer) { describeText(w, l) })
 				}
 			}
 			return cli.Fail("describe link "+args[0], fmt.Errorf("there is no such link"), "see `gnomon shadow list`")

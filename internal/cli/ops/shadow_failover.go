@@ -86,7 +86,11 @@ func failoverText(w io.Writer, r *adminpb.FailoverReport) {
 		verb = "would fail over"
 	}
 	mode := map[string]string{shadow.ModeFenced: "source fenced and drained", shadow.ModeCut: "source out of reach, cut"}[r.Mode]
-	_, _ = fmt.Fprintf(w, "link %s %s: %s, epoch %d, at seq %d of %d, in %d ms\n", r.Link, verb, mode, r.Epoch, r.CutSeq, r.SourceSeq, r.DurationMs)
+	took := "" // it is not kept
+	if r.DurationMs > 0 {
+		took = fmt.Sprintf(", in %d ms", r.DurationMs)
+	}
+	_, _ = fmt.Fprintf(w, "link %s %s: %s, epoch %d, at seq %d of %d%s\n", r.Link, verb, mode, r.Epoch, r.CutSeq, r.SourceSeq, took)
 	if r.Detail != "" {
 		_, _ = fmt.Fprintf(w, "  %s\n", r.Detail)
 	}
@@ -98,6 +102,7 @@ func failoverText(w io.Writer, r *adminpb.FailoverReport) {
 		}
 	}
 	switch {
+	case r.Mode == shadow.ModeFenced && missing == 0 && r.DryRun: // the detail says so
 	case r.Mode == shadow.ModeFenced && missing == 0:
 		_, _ = fmt.Fprintln(w, "  nothing acked is lost")
 	default:

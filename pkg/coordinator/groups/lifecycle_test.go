@@ -65,7 +65,7 @@ func TestSyncWaitsAndEventComesWithReplies(t *testing.T) {
 func TestAssignmentTooLarge(t *testing.T) {
 	w := newWorld(t, Config{MaxGroupBytes: 4096})
 	id := w.join(3, "", "", "range").join.MemberID
-	w.want(w.sync(id, "", 1, id, string(make([]byte, 5000))), kerr.UnknownServerError.Code)
+	w.want(w.sync(id, "", 1, id, string(make([]byte, 5000))), kerr.GroupMaxSizeReached.Code)
 	w.wantState(PreparingRebalance)
 	w.want(w.join(3, id, "", "range"), 0)
 	w.settleAll([]string{id})

@@ -66,10 +66,10 @@ func (t *turn) assign(g *group, req *kmsg.SyncGroupRequest) {
 		m.assignment = bytes.Clone(assignments[m.id])
 	}
 	if t.changedBytes(g) > t.m.cfg.MaxGroupBytes {
-		// Nothing of it can be kept: everybody hears of it, and the group tries again.
+		// Nothing of it can be kept: everybody hears of it, by the code that a Join gets for the same reason, and the group tries again.
 		for _, m := range g.members {
 			m.assignment = nil
-			t.release(m, kerr.UnknownServerError.Code)
+			t.release(m, kerr.GroupMaxSizeReached.Code)
 			t.touch(g, m)
 		}
 		t.membersChanged(g, true)

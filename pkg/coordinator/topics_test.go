@@ -1,0 +1,44 @@
+package coordinator
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// A topic is what was asked for, or is refused with the name of the setting that is wrong.
+func TestCreateTopicsChecksConfigs(t *testing.T) {
+	m := newCluster(t).lead("a")
+	for _, c := range []struct{ name, value, want string }{
+		{"retention.ms", "1000", ""},
+		{"segment.bytes", "1048576", ""},
+		{"retention.sm", "1000", `"retention.sm" is not known`},
+		{"retention.ms", "abc", "retention.ms"},
+		{"cleanup.policy", "compact", "not supported yet"},
+		{"compression.type", "zstd", "not supported yet"},
+	} {
+		for _, validateOnly := range []bool{true, false} {
+			req := kmsg.NewPtrCreateTopicsRequest()
+			req.ValidateOnly = validateOnly
+			topic := kmsg.NewCreateTopicsRequestTopic()
+			topic.Topic, topic.NumPartitions = "t-"+c.name+"-"+c.value, 1
+			config := kmsg.NewCreateTopicsRequestTopicConfig()
+			config.Name, config.Value = c.name, kmsg.StringPtr(c.value)
+			topic.Configs = append(topic.Configs, config)
+			req.Topics = append(req.Topics, topic)
+			resp, err := m.forward(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := resp.(*kmsg.CreateTopicsResponse).Topics[0]
+			switch {
+			case c.want == "" && got.ErrorCode != 0:
+				t.Errorf("%s=%s: %v, %v", c.name, c.value, kerr.ErrorForCode(got.ErrorCode), *got.ErrorMessage)
+			case c.want != "" && (got.ErrorCode != kerr.InvalidConfig.Code || !strings.Contains(*got.ErrorMessage, c.want)):
+				t.Errorf("%s=%s: %v, want INVALID_CONFIG with %q", c.name, c.value, kerr.ErrorForCode(got.ErrorCode), c.want)
+			}
+		}
+	}
+}
