@@ -46,8 +46,9 @@ type Config struct {
 	FlushPartitions int           // flush at; 1,000
 	FlushBatches    int           // flush at; 4,000, so that the event of a commit stays small
 	FlushInterval   time.Duration // flush when the oldest request has waited so long; 50 ms
-	// FlushMin is how long the oldest request waits at least when fewer than EagerPuts uploads are under way; 2 ms. The
-	// profile `cost` sets it to FlushInterval.
+	// FlushMin is how long the oldest request waits at least when fewer than EagerPuts uploads are under way; 2 ms. When
+	// no flush is under way at all, none waits, unless FlushMin is FlushInterval, as in the profile `cost`: there each PUT
+	// costs money, and the interval alone bounds how many there are.
 	FlushMin       time.Duration
 	EagerPuts      int           // 2
 	PutsInFlight   int           // 8

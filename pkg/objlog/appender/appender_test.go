@@ -102,12 +102,46 @@ func TestGoldenRequestCost(t *testing.T) {
 		defer w.stop()
 		start := time.Now()
 		w.ok(w.append(t.Context(), makeBatch(0, -1, -1, 3, 10)), 0)
-		if d := time.Since(start); d != 2*time.Millisecond {
-			t.Errorf("the answer took %v, want FlushMin", d)
+		if d := time.Since(start); d != 0 {
+			t.Errorf("the answer took %v, though the appender was idle", d)
 		}
 		w.ok(w.append(t.Context(), makeBatch(0, -1, -1, 1, 10)), 3)
 		if n := w.counts.Snapshot().Of(objstore.OpPut).Calls; n != 2 || len(w.seq.requests) != 2 || w.seq.opened != 1 {
 			t.Errorf("%d puts, %d commits, %d sessions; want 2, 2, 1", n, len(w.seq.requests), w.seq.opened)
+		}
+	})
+}
+
+// An idle appender flushes at once, a busy one waits for FlushMin, and the profile for costly PUTs for its interval.
+func TestPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := fault.Options{Latency: func(op objstore.Op, _ string, phase fault.Phase) time.Duration {
+			if op == objstore.OpPut && phase == fault.Before {
+				return 10 * time.Millisecond
+			}
+			return 0
+		}}
+		for _, test := range []struct {
+			cfg           Config
+			first, second time.Duration // when each is answered; the second comes after 1 ms
+		}{
+			{Config{}, 10 * time.Millisecond, 13 * time.Millisecond},
+			{CostProfile(), 260 * time.Millisecond, 260 * time.Millisecond},
+		} {
+			w := newWorld(t, test.cfg, slow)
+			start := time.Now()
+			first := w.append(t.Context(), makeBatch(0, -1, -1, 1, 10))
+			time.Sleep(time.Millisecond)
+			second := w.append(t.Context(), makeBatch(1, -1, -1, 1, 10))
+			w.ok(first, 0)
+			if d := time.Since(start); d != test.first {
+				t.Errorf("%v: the first was answered after %v, want %v", test.cfg.FlushInterval, d, test.first)
+			}
+			w.ok(second, 0)
+			if d := time.Since(start); d != test.second {
+				t.Errorf("%v: the second was answered after %v, want %v", test.cfg.FlushInterval, d, test.second)
+			}
+			w.stop()
 		}
 	})
 }

@@ -132,9 +132,22 @@ func (l *loop) due(now time.Time) bool {
 	if len(l.buffer) == 0 || l.session == 0 || l.puts >= c.PutsInFlight {
 		return false
 	}
-	age := now.Sub(l.buffer[0].arrived)
-	return l.bytes >= c.FlushBytes || len(l.partitions) >= c.FlushPartitions || l.batches >= c.FlushBatches || age >= c.FlushInterval ||
-		age >= c.FlushMin && l.puts < c.EagerPuts
+	return l.bytes >= c.FlushBytes || len(l.partitions) >= c.FlushPartitions || l.batches >= c.FlushBatches ||
+		now.Sub(l.buffer[0].arrived) >= l.patience()
+}
+
+// patience is how long the oldest request waits for others to share its object. An idle agent does not wait at all: with
+// few requests nobody would come, and with many the pipe starts to fill sooner; what arrives meanwhile waits, as a flush
+// is under way then, and objects grow with the load.
+func (l *loop) patience() time.Duration {
+	c := &l.a.cfg
+	switch {
+	case len(l.queue) == 0 && c.FlushMin < c.FlushInterval:
+		return 0
+	case l.puts < c.EagerPuts:
+		return min(c.FlushMin, c.FlushInterval)
+	}
+	return c.FlushInterval
 }
 
 // sleep is how long nothing can become due by time alone.
@@ -142,11 +155,7 @@ func (l *loop) sleep() time.Duration {
 	c, now := &l.a.cfg, l.a.deps.Now()
 	wait := time.Second
 	if len(l.buffer) > 0 && l.session != 0 && l.puts < c.PutsInFlight {
-		limit := c.FlushInterval
-		if l.puts < c.EagerPuts {
-			limit = min(limit, c.FlushMin)
-		}
-		wait = min(wait, limit-now.Sub(l.buffer[0].arrived))
+		wait = min(wait, l.patience()-now.Sub(l.buffer[0].arrived))
 	}
 	if !l.resendAt.IsZero() && l.sent == 0 {
 		wait = min(wait, l.resendAt.Sub(now))

@@ -36,7 +36,7 @@ func TestNoAnswerWhileBytesAreRead(t *testing.T) {
 		time.Sleep(5 * time.Millisecond)
 		two := w.append(t.Context(), makeBatch(0, -1, -1, 1, 10))
 		w.retriable(one)
-		if d := time.Since(start); d != 22*time.Millisecond {
+		if d := time.Since(start); d != 20*time.Millisecond {
 			t.Errorf("the fenced commit was answered after %v", d)
 		}
 		w.retriable(two)

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"regexp"
+	"syscall"
+	"time"
+)
+
+// options of a run.
+type options struct {
+	seconds  time.Duration // of each measurement, warm-up not included
+	format   string
+	only     *regexp.Regexp
+	dir      string // where the temporary folder is made
+	profiles string // folder for CPU profiles of gnomon; empty: none
+	out, log io.Writer
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := 0
+	if role := os.Getenv(roleVariable); role != "" {
+		code = play(ctx, role)
+	} else if err := command(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		code = 1
+	}
+	stop()
+	os.Exit(code)
+}
+
+func command(ctx context.Context, args []string) error {
+	o, err := parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r, err := run(ctx, o)
+	if r != nil {
+		if werr := r.write(o.out, o.format); werr != nil {
+			return werr
+		}
+	}
+	return err
+}
+
+func parse(args []string) (options, error) {
+	o := options{out: os.Stdout, log: os.Stderr}
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	seconds := f.Float64("seconds", 4, "length of each measurement, without its warm-up")
+	only := f.String("only", "", "measure what matches this regular expression, and the limits that it needs")
+	list := f.Bool("list", false, "list the names of the measurements")
+	f.StringVar(&o.format, "format", "text", "text or json")
+	f.StringVar(&o.dir, "dir", os.TempDir(), "where the temporary folder is made; on a memory file system the figures say nothing")
+	f.StringVar(&o.profiles, "profiles", "", "folder for a CPU profile of gnomon in each measurement of throughput")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	if f.NArg() > 0 || *seconds <= 0 || *seconds > 60 || o.format != "text" && o.format != "json" {
+		return o, errors.New("usage: bench [-seconds up to 60] [-only REGEXP] [-format text|json] [-dir DIR] [-profiles DIR] [-list]")
+	}
+	if *list {
+		for _, m := range measurements() {
+			fmt.Fprintln(o.out, m.name)
+		}
+		return o, flag.ErrHelp
+	}
+	o.seconds = time.Duration(*seconds * float64(time.Second))
+	var err error
+	o.only, err = regexp.Compile(*only)
+	return o, err
+}
