@@ -11,6 +11,7 @@ type Metrics struct {
 	objects prometheus.Counter
 	bytes   prometheus.Counter
 	seconds prometheus.Histogram
+	lag     lagCollector
 }
 
 // NewMetrics registers the metrics with reg; a nil reg leaves them unregistered.
@@ -24,7 +25,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.objects, m.bytes, m.seconds)
+		reg.MustRegister(m.objects, m.bytes, m.seconds, &m.lag)
 	}
 	return m
 }

@@ -78,6 +78,7 @@ func NewRunner(cfg Config) *Runner {
 
 // Run tails the source until ctx ends, the link is deleted or has failed over, or this process no longer leads.
 func (r *Runner) Run(ctx context.Context) error {
+	defer r.cfg.Metrics.watch(r)()
 	wait := retryMin
 	for ctx.Err() == nil {
 		started := r.cfg.Now()

@@ -50,7 +50,7 @@ func statusOf(st *state.State, l *state.Link, seen seen, now time.Time) *adminpb
 	}
 	if !seen.contact.IsZero() && info.Flip == nil {
 		asOf, head := seen.contact.UnixMilli(), max(uint64(seen.headSeq), out.AppliedSeq)
-		lag, bytes, seconds := head-out.AppliedSeq, seen.queued, lagSeconds(info, seen, out.State, now)
+		lag, bytes, seconds := head-out.AppliedSeq, seen.queued, secondsBehind(info, seen, out.State, now)
 		out.AsOfMs, out.SourceSeq, out.LagEvents, out.LagBytes, out.LagSeconds = &asOf, &head, &lag, &bytes, &seconds
 	}
 	if info.Flip != nil {
@@ -118,9 +118,9 @@ func linkState(info *state.LinkInfo, seen seen, now time.Time) string {
 	return Active
 }
 
-// lagSeconds is how old the oldest event of the source is that is not applied. While the source is silent (it ticks each
+// secondsBehind is how old the oldest event of the source is that is not applied. While the source is silent (it ticks each
 // second when it lives) the age of the last event applied is what may be lost.
-func lagSeconds(info *state.LinkInfo, seen seen, linkState string, now time.Time) float64 {
+func secondsBehind(info *state.LinkInfo, seen seen, linkState string, now time.Time) float64 {
 	at := seen.oldestTime
 	if at == 0 {
 		if linkState == Active {

@@ -1,9 +1,12 @@
 package e2e
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -252,6 +255,9 @@ func TestStatusOfFailover(t *testing.T) {
 	check("ACTIVE", "shadow")
 	x.strike()
 	x.WaitLink("UNREACHABLE")
+	if lag := lagSeconds(t, x.Endpoints("b").Admin); lag <= 0 {
+		t.Errorf("gnomon_shadow_lag_seconds is %v, though the source has been silent for seconds", lag)
+	}
 	x.failover()
 	check("FAILED_OVER", "primary")
 	again := x.TryAdmin("b", "shadow", "failover", harness.Link, "--yes")
@@ -264,4 +270,26 @@ func TestStatusOfFailover(t *testing.T) {
 		t.Errorf("a second failover: %d %s %s", again.Code, again.Out, again.Err)
 	}
 	t.Logf("a second failover says: %s%s", again.Out, again.Err)
+}
+
+// lagSeconds is the link's lag as Prometheus reads it.
+func lagSeconds(t *testing.T, admin string) float64 {
+	t.Helper()
+	resp, err := http.Get(admin + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		if text, ok := strings.CutPrefix(lines.Text(), `gnomon_shadow_lag_seconds{link="`+harness.Link+`"} `); ok {
+			v, err := strconv.ParseFloat(text, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return v
+		}
+	}
+	t.Fatal("there is no gnomon_shadow_lag_seconds of the link")
+	return 0
 }
