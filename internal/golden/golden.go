@@ -7,6 +7,7 @@
 package golden
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"flag"
 	"fmt"
@@ -97,6 +98,16 @@ func (d *Dump) Field(n int, format string, args ...any) []byte {
 	}
 	d.at += n
 	return field
+}
+
+// Peek is what the next n bytes are, without taking them.
+func (d *Dump) Peek(n int) []byte { return d.data[d.at : d.at+n] }
+
+// Uint is the big-endian number that the next n bytes are, 8 at most, without taking them.
+func (d *Dump) Uint(n int) uint64 {
+	var b [8]byte
+	copy(b[8-n:], d.Peek(n))
+	return binary.BigEndian.Uint64(b[:])
 }
 
 // String gives the dump; what no field took is shown at its end.
