@@ -39,6 +39,22 @@ func Compare(t testing.TB, name, want string) {
 	}
 }
 
+// Section is Compare for the part of a document between the lines "<!-- name: begin -->" and "<!-- name: end -->".
+func Section(t testing.TB, document, name, want string) {
+	t.Helper()
+	begin, end := fmt.Sprintf("<!-- %s: begin -->\n", name), fmt.Sprintf("<!-- %s: end -->", name)
+	text, err := os.ReadFile(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, found := strings.Cut(string(text), begin)
+	_, after, closed := strings.Cut(rest, end)
+	if !found || !closed {
+		t.Fatalf("%s has no section %q", document, name)
+	}
+	Compare(t, document, before+begin+want+end+after)
+}
+
 // Read returns the bytes of a dump.
 func Read(t testing.TB, name string) []byte {
 	t.Helper()

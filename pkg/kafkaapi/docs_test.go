@@ -1,15 +1,13 @@
 package kafkaapi
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
-)
 
-var update = flag.Bool("update", false, "write the tables of docs/KAFKA.md anew")
+	"github.com/gnomon-stream/gnomon/internal/golden"
+)
 
 const kafkaDocument = "../../docs/KAFKA.md"
 
@@ -18,30 +16,10 @@ var honoured = []string{
 	maxMessageBytesName, "message.timestamp.after.max.ms", "message.timestamp.before.max.ms", "message.timestamp.type",
 }
 
-// The tables of docs/KAFKA.md are those that drive dispatch and DescribeConfigs. -update writes them anew.
+// The tables of docs/KAFKA.md are those that drive dispatch and DescribeConfigs.
 func TestKafkaDocument(t *testing.T) {
-	raw, err := os.ReadFile(kafkaDocument)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := string(raw)
-	for name, table := range map[string]string{"api": apiTable(), "config": configTable(t)} {
-		begin, end := fmt.Sprintf("<!-- %s table: begin -->\n", name), fmt.Sprintf("<!-- %s table: end -->", name)
-		before, rest, found := strings.Cut(text, begin)
-		old, after, closed := strings.Cut(rest, end)
-		if !found || !closed {
-			t.Fatalf("%s has no %s table", kafkaDocument, name)
-		}
-		if old != table && !*update {
-			t.Errorf("the %s table of %s is not this build's; write it with -update. It should be:\n%s", name, kafkaDocument, table)
-		}
-		text = before + begin + table + end + after
-	}
-	if *update {
-		if err := os.WriteFile(kafkaDocument, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	golden.Section(t, kafkaDocument, "api table", apiTable())
+	golden.Section(t, kafkaDocument, "config table", configTable(t))
 }
 
 func apiTable() string {

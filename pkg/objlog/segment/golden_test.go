@@ -3,9 +3,7 @@ package segment
 import (
 	"encoding/binary"
 	"fmt"
-	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
@@ -36,18 +34,7 @@ func TestGoldenIsReadable(t *testing.T) {
 
 // TestFormatDocument keeps the byte dump in docs/FORMAT.md what this build writes; -rewrite writes it anew.
 func TestFormatDocument(t *testing.T) {
-	const name, begin, end = "../../../docs/FORMAT.md", "<!-- segment dump: begin -->\n", "<!-- segment dump: end -->"
-	text, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, found := strings.Cut(string(text), begin)
-	_, after, closed := strings.Cut(rest, end)
-	if !found || !closed {
-		t.Fatalf("%s has no section between the marks %q and %q", name, strings.TrimSpace(begin), end)
-	}
-	want := before + begin + "```\n" + annotate(three(t).Payload.Bytes()) + "```\n" + end + after
-	golden.Compare(t, name, want)
+	golden.Section(t, "../../../docs/FORMAT.md", "segment dump", "```\n"+annotate(three(t).Payload.Bytes())+"```\n")
 }
 
 // annotate walks the object by the byte table of the package comment, on its own: it shares no code with the codec.
