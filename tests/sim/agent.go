@@ -37,11 +37,11 @@ type agent struct {
 
 // poisoned is a sequence that failed here, and that must come before any higher one: see poison of the appender.
 type poisoned struct {
-	next int32
-	at   int64
+	next      int32
+	since, at int64
 }
 
-const poisonMs = 5000
+func (x poisoned) holds(now int64) bool { return now-x.at < 5000 && now-x.since < 60_000 }
 
 // request is one batch of one producer, on one connection.
 type request struct {
@@ -64,7 +64,7 @@ func (a *agent) step() {
 	w := a.r.w
 	if w.now-a.awake > 3000 { // it stood still: what was on its way may come only now
 		for s, x := range a.poison {
-			x.at = w.now
+			x.since, x.at = w.now, w.now
 			a.poison[s] = x
 		}
 	}
@@ -108,13 +108,14 @@ func (a *agent) take() {
 		return
 	}
 	s := r.batch.stream()
-	if x, held := a.poison[s]; held && a.r.w.bug != noPoison && a.r.w.now-x.at < poisonMs {
+	if x, held := a.poison[s]; held && a.r.w.bug != noPoison && x.holds(a.r.w.now) {
 		switch {
 		case r.batch.seq > x.next:
 			a.refuse(r)
 			return
 		case r.batch.seq == x.next:
-			a.poison[s] = poisoned{x.next + r.batch.records, x.at}
+			x.next += r.batch.records
+			a.poison[s] = x
 		}
 	}
 	a.buffer = append(a.buffer, r)
@@ -123,12 +124,15 @@ func (a *agent) take() {
 // refuse answers retriably, and holds back what comes behind.
 func (a *agent) refuse(r *request) {
 	s := r.batch.stream()
-	if x, held := a.poison[s]; !held || a.r.w.now-x.at >= poisonMs || r.batch.seq < x.next {
-		if a.poison == nil {
-			a.poison = map[stream]poisoned{}
-		}
-		a.poison[s] = poisoned{r.batch.seq, a.r.w.now}
+	x, held := a.poison[s]
+	if !held || !x.holds(a.r.w.now) {
+		x = poisoned{r.batch.seq, a.r.w.now, a.r.w.now}
 	}
+	x.next, x.at = min(x.next, r.batch.seq), a.r.w.now
+	if a.poison == nil {
+		a.poison = map[stream]poisoned{}
+	}
+	a.poison[s] = x
 	r.answer(&metalogpb.BatchResult{ErrorCode: int32(kerr.NotLeaderForPartition.Code), BaseOffset: -1})
 }
 
@@ -227,7 +231,7 @@ func (a *agent) send() {
 			return
 		case f.commit == nil:
 			return // P3: in the order of the numbers
-		case w.now-f.sentAt > 600:
+		case w.now-f.sentAt > 1500:
 			for _, again := range a.flushes {
 				if again.commit != nil {
 					a.ask(again)

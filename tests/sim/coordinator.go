@@ -116,7 +116,14 @@ func (c *coord) lost() bool {
 func (c *coord) lead() {
 	switch n := c.r.w.rng.IntN(20); {
 	case n < 8 && len(c.queue) > 0:
-		for range min(len(c.queue), 1+c.r.w.rng.IntN(4)) {
+		take := min(len(c.queue), 1+c.r.w.rng.IntN(4))
+		if c.r.w.rng.IntN(3) == 0 {
+			take = len(c.queue)
+		}
+		for range take {
+			if len(c.queue) == 0 {
+				break // a command ended the term
+			}
 			cmd := c.queue[0]
 			c.queue = c.queue[1:]
 			cmd(&tx{c: c})

@@ -36,9 +36,10 @@ func (o *operator) done() bool {
 	return o.created == len(topics) && (o.w.plan == NoFailover || o.isDone)
 }
 
-// primary is the region that clients use.
+// primary is the region that clients connect to. Who is connected to an A that lives on stays there, and loses what it
+// writes; but nobody goes back to it from B.
 func (o *operator) primary() *Region {
-	if o.isDone {
+	if o.isDone || o.w.b.flip() != nil {
 		return o.w.b
 	}
 	return o.w.a

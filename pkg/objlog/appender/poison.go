@@ -9,8 +9,9 @@ import (
 
 // poison remembers idempotent producers whose batches failed here, by partition: what they had in flight behind the
 // failed batch would be out of order, which is not retriable for every client. It fails retriably instead, until the
-// producer comes again from the failed sequence on; from then on it must come in order for the rest of poisonFor, since
-// batches from before the failure may still arrive behind the one that came again.
+// producer comes again from the failed sequence on; from then on it must come in order until poisonFor after the last
+// refusal, since batches from before the failure may still arrive behind the one that came again. A producer that has
+// given the failed batch up is told so by the sequencer after poisonMost.
 type poison map[poisonKey]poisoned
 
 type poisonKey struct {
@@ -21,13 +22,19 @@ type poisonKey struct {
 type poisoned struct {
 	epoch int16
 	next  int32 // the sequence that must come before any higher one
-	at    time.Time
+	since time.Time
+	at    time.Time // of the last refusal
+}
+
+func (x poisoned) holds(now time.Time) bool {
+	return now.Sub(x.at) < poisonFor && now.Sub(x.since) < poisonMost
 }
 
 const (
-	// poisonFor bounds how long a producer is held to it: by then everything it had in flight has arrived.
-	poisonFor = 5 * time.Second
-	poisonMax = 10_000
+	// poisonFor is how long after a refusal nothing that was in flight can arrive any more.
+	poisonFor  = 5 * time.Second
+	poisonMost = time.Minute
+	poisonMax  = 10_000
 )
 
 func (b *Batch) tp() base.TopicPartition {
@@ -78,8 +85,13 @@ func (p poison) note(b *Batch, now time.Time) {
 	}
 	k := keyOf(b)
 	old, ok := p[k]
-	if ok && old.epoch == b.Header.ProducerEpoch && now.Sub(old.at) < poisonFor && ahead(b.Header.BaseSequence, old.next) >= 0 {
-		return // the one noted is the earlier
+	since := now
+	if ok && old.epoch == b.Header.ProducerEpoch && old.holds(now) {
+		if since = old.since; ahead(b.Header.BaseSequence, old.next) >= 0 { // the one noted is the earlier
+			old.at = now
+			p[k] = old
+			return
+		}
 	}
 	if !ok && len(p) >= poisonMax {
 		p.sweep(now)
@@ -87,20 +99,20 @@ func (p poison) note(b *Batch, now time.Time) {
 			return // the sequencer will judge
 		}
 	}
-	p[k] = poisoned{epoch: b.Header.ProducerEpoch, next: b.Header.BaseSequence, at: now}
+	p[k] = poisoned{epoch: b.Header.ProducerEpoch, next: b.Header.BaseSequence, since: since, at: now}
 }
 
 // renew has all producers held to it for the whole of poisonFor again.
 func (p poison) renew(now time.Time) {
 	for k, x := range p {
-		x.at = now
+		x.since, x.at = now, now
 		p[k] = x
 	}
 }
 
 func (p poison) sweep(now time.Time) {
 	for k, x := range p {
-		if now.Sub(x.at) >= poisonFor {
+		if !x.holds(now) {
 			delete(p, k)
 		}
 	}
@@ -119,12 +131,14 @@ func (p poison) check(r *request, now time.Time) error {
 		if m, again := moved[k]; again {
 			x = m
 		}
-		if !ok || now.Sub(x.at) >= poisonFor || b.Header.ProducerEpoch != x.epoch {
+		if !ok || !x.holds(now) || b.Header.ProducerEpoch != x.epoch {
 			delete(p, k)
 			continue
 		}
 		switch d := ahead(b.Header.BaseSequence, x.next); {
 		case d > 0:
+			x.at = now
+			p[k] = x
 			return fmt.Errorf("sequence %d of producer %d failed and has not come again: %w", x.next, b.Header.ProducerID, base.ErrUnavailable)
 		case d == 0:
 			x.next = (x.next + b.Header.LastOffsetDelta + 1) & 0x7fffffff
