@@ -193,17 +193,16 @@ func (o *Options) announce(started []*one) {
 		e := x.region.Endpoints()
 		say("region %s  kafka %s, %s  admin %s", x.name, e.Kafka[0], e.Kafka[1], e.Admin)
 	}
-	first := started[0].region.Endpoints()
 	say("ready: data in %s", o.Data)
 	say("")
 	say("Try:")
-	say("  gnomon topic create hello --partitions 3 --brokers %s", first.Kafka[0])
-	say("  echo 'a record' | gnomon produce hello --brokers %s", first.Kafka[0])
 	for _, x := range started {
-		if x.name != "b" {
+		e := x.region.Endpoints()
+		if x.name == "a" {
+			say("  gnomon topic create hello --partitions 3 --brokers %s", e.Kafka[0])
+			say("  echo 'a record' | gnomon produce hello --brokers %s", e.Kafka[0])
 			continue
 		}
-		e := x.region.Endpoints()
 		say("  gnomon consume hello --from beginning --max 1 --brokers %s     # read it in region b", e.Kafka[0])
 		say("  gnomon shadow status %s --admin %s", LinkName, e.Admin)
 		say("  gnomon shadow failover %s --yes --admin %s          # make b the primary", LinkName, e.Admin)

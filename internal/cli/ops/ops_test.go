@@ -122,7 +122,7 @@ func TestCreatePaused(t *testing.T) {
 func TestFailoverReport(t *testing.T) {
 	a := &admin{report: &adminpb.FailoverReport{Link: "l", Mode: "cut", Detail: "why", Epoch: 10}}
 	_, out, _ := a.run(t, "shadow", "failover", "l", "--yes")
-	if !strings.Contains(out, "the newest ? s") || strings.Contains(out, " ms") || !strings.Contains(out, "why") {
+	if !strings.Contains(out, "lost: 0 records; what") || strings.Contains(out, " ms") || !strings.Contains(out, "why") {
 		t.Errorf("text: %s", out)
 	}
 	_, out, _ = a.run(t, "shadow", "failover", "l", "--yes", "--format", "json")

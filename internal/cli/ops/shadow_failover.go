@@ -105,9 +105,14 @@ func failoverText(w io.Writer, r *adminpb.FailoverReport) {
 	case r.Mode == shadow.ModeFenced && missing == 0 && r.DryRun: // the detail says so
 	case r.Mode == shadow.ModeFenced && missing == 0:
 		_, _ = fmt.Fprintln(w, "  nothing acked is lost")
+	case r.Mode == shadow.ModeFenced:
+		_, _ = fmt.Fprintf(w, "  everything acked is known here, but %s of it are not in this region's bucket\n", size(missing))
 	default:
-		_, _ = fmt.Fprintf(w, "  known to be lost: %d records, the newest %s s; what the source acked and this region never heard of comes on top; %s missing\n",
-			lost, optional(r.RpoSeconds, "%.3f"), size(missing))
+		span := ""
+		if r.RpoSeconds != nil {
+			span = fmt.Sprintf(" of the last %.3f s", *r.RpoSeconds)
+		}
+		_, _ = fmt.Fprintf(w, "  known to be lost: %d records%s; what the source acked and this region never heard of comes on top; %s missing\n", lost, span, size(missing))
 	}
 	cli.Row(w, "TOPIC", "PARTITION", "BOUNDARY", "SOURCE END", "LOST", "MISSING")
 	for _, p := range r.Partitions {
