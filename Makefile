@@ -15,7 +15,7 @@ TOOL := go tool -modfile=tools/go.mod
 # Folders with Go code of ours; those that are not there yet do not count.
 GO_DIRS := $(wildcard cmd internal pkg tests)
 RACE_PKGS ?= ./internal/... ./pkg/...
-FUZZ_TIME ?= 5s
+FUZZ_TIME ?= 20000x
 TEST_TIMEOUT ?= 8m
 CHECKS := fmt vet staticcheck golangci proto tidy generated race fuzz minio kcat
 

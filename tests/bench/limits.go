@@ -22,6 +22,7 @@ const (
 	putsAtOnce  = 4
 	pairsAtOnce = 8   // as many uploads as an agent has under way at most
 	entryBytes  = 512 // about what the commit of a small segment takes in the metalog
+	timesMax    = 1 << 18
 )
 
 // limits are measured once a run, when first asked for.
@@ -97,7 +98,7 @@ func (b *bench) closed(ctx context.Context, goroutines int, op func(context.Cont
 	g, gctx := errgroup.WithContext(ctx)
 	for range goroutines {
 		g.Go(func() error {
-			for time.Since(began) < b.warm()+b.o.seconds || len(times) == 0 {
+			for {
 				d, err := op(gctx)
 				if err != nil {
 					return err
@@ -111,13 +112,12 @@ func (b *bench) closed(ctx context.Context, goroutines int, op func(context.Cont
 				default:
 					times = append(times, d)
 				}
-				full := int64(len(times)) > bytesMax/putBytes*64
+				enough := len(times) >= timesMax || len(times) > 0 && time.Since(began) > b.warm()+b.o.seconds
 				mu.Unlock()
-				if err != nil || full {
+				if err != nil || enough {
 					return err
 				}
 			}
-			return nil
 		})
 	}
 	err = g.Wait()
