@@ -31,11 +31,11 @@ func (t *tailing) fault(ctx context.Context, c copyDone) error {
 // topic was created in an entry that is still queued. So this is called again after each append.
 func (t *tailing) enterFaults(ctx context.Context) error {
 	t.faultMu.Lock()
-	defer t.faultMu.Unlock()
-	if len(t.faults) == 0 {
+	todo := maps.Clone(t.faults)
+	t.faultMu.Unlock()
+	if len(todo) == 0 {
 		return nil
 	}
-	todo := maps.Clone(t.faults) // the command may outlive this call, and with it the lock
 	var entered []base.TopicID
 	err := t.r.cfg.Metalog.Do(ctx, func(tx Tx) error {
 		entered = nil
@@ -61,6 +61,8 @@ func (t *tailing) enterFaults(ctx context.Context) error {
 		}
 		return fmt.Errorf("enter a topic's fault: %w", err)
 	}
+	t.faultMu.Lock()
+	defer t.faultMu.Unlock()
 	for _, id := range entered {
 		delete(t.faults, id)
 	}
