@@ -1,8 +1,8 @@
 #!/bin/sh
 # Runs a command against a real MinIO: builds the pinned server once (some minutes when cold), starts it on a free
 # loopback port with a throw-away directory and a bucket, and stops it when the command ends. The command finds
-# GNOMON_TEST_S3 and AWS credentials in its environment. Without arguments it runs the tests of the object stores, and the
-# failovers with both regions on it.
+# GNOMON_TEST_S3 and AWS credentials in its environment. Without arguments it runs the tests of the object stores, the
+# failovers with both regions on it, and the tests that kill a MinIO.
 #
 #   tests/minio/run.sh
 #   tests/minio/run.sh go test -bench . ./pkg/objlog/objstore/s3
@@ -13,6 +13,6 @@ mkdir -p "$tools"
 go build -o "$tools/with-minio" ./tests/minio
 if [ $# -eq 0 ]; then
 	GNOMON_TOOLS_BIN="$tools" "$tools/with-minio" go test -count=1 ./pkg/objlog/objstore/...
-	set -- go test -count=1 -run 'Failover' ./tests/e2e
+	set -- go test -count=1 -run 'Failover|StoreKilled' ./tests/e2e
 fi
 GNOMON_TOOLS_BIN="$tools" exec "$tools/with-minio" "$@"
