@@ -76,7 +76,9 @@ var suites = []string{"pkg/metastore/metastoretest", "pkg/objlog/objstore/storet
 var libraries = map[string][]string{
 	"go.etcd.io":                        {"pkg/metastore/etcd", "pkg/metastore/embedetcd"},
 	"github.com/aws":                    {"pkg/objlog/objstore/s3", "pkg/objlog/objstore/open"},
+	"github.com/klauspost/compress":     {"pkg/kafkaapi/batch/records", "pkg/metastore"},
 	"github.com/minio/minio-go":         {"tests"},
+	"github.com/pierrec/lz4":            {"pkg/kafkaapi/batch/records"},
 	"github.com/spf13/cobra":            {"cmd", "internal/cli"},
 	"github.com/twmb/franz-go/pkg/kadm": {"internal/cli", "internal/demo", "internal/witness", "cmd", "tests"},
 	"github.com/twmb/franz-go/pkg/kgo":  {"internal/cli", "internal/demo", "internal/witness", "cmd", "tests"},

@@ -1,7 +1,7 @@
 // Package topicconfig knows the settings of a topic: their names, defaults and meaning here, and which values a new topic may
 // have. The coordinator checks by it, and the Kafka server describes by it.
 //
-// A value that cannot be honoured is refused where a user would rely on it (compaction, recompression): a topic that is not
+// A value that cannot be honoured is refused where a user would rely on it (compaction): a topic that is not
 // what was asked for is found out too late. What has no meaning here, and what comes later but loses nothing meanwhile
 // (retention), is accepted and kept, since clients and tools set it as a matter of course.
 package topicconfig
@@ -29,10 +29,10 @@ type Def struct {
 // All are Kafka 4's settings of a topic with its defaults, sorted by name.
 var All = []Def{
 	{"cleanup.policy", kmsg.ConfigTypeList, "delete", "log.cleanup.policy", "What becomes of old records: delete, compact, or both.", cleanupPolicy},
-	{"compression.gzip.level", kmsg.ConfigTypeInt, "-1", "compression.gzip.level", "Level of gzip.", atLeast(math.MinInt32)},
-	{"compression.lz4.level", kmsg.ConfigTypeInt, "9", "compression.lz4.level", "Level of lz4.", atLeast(math.MinInt32)},
-	{"compression.type", kmsg.ConfigTypeString, "producer", "compression.type", "Codec of the topic; producer keeps what the producer chose.", compressionType},
-	{"compression.zstd.level", kmsg.ConfigTypeInt, "3", "compression.zstd.level", "Level of zstd.", atLeast(math.MinInt32)},
+	{"compression.gzip.level", kmsg.ConfigTypeInt, "-1", "compression.gzip.level", "Level of gzip: 1 to 9, or -1 for its default.", levels(1, 9, -1)},
+	{"compression.lz4.level", kmsg.ConfigTypeInt, "9", "compression.lz4.level", "Level of lz4: 1 to 17; 9 is the fast one, others try harder.", levels(1, 17, 9)},
+	{"compression.type", kmsg.ConfigTypeString, "producer", "compression.type", "Codec of the topic: batches of another are recompressed before they are stored; producer keeps what the producer chose.", oneOf("producer", "uncompressed", "gzip", "snappy", "lz4", "zstd")},
+	{"compression.zstd.level", kmsg.ConfigTypeInt, "3", "compression.zstd.level", "Level of zstd: -131072 to 22.", levels(-131072, 22, 3)},
 	{"delete.retention.ms", kmsg.ConfigTypeLong, "86400000", "log.cleaner.delete.retention.ms", "How long tombstones are kept.", atLeast(0)},
 	{"file.delete.delay.ms", kmsg.ConfigTypeLong, "60000", "log.segment.delete.delay.ms", "Has no meaning here: there are no log files.", atLeast(0)},
 	{"flush.messages", kmsg.ConfigTypeLong, "9223372036854775807", "log.flush.interval.messages", "Has no meaning here: records are durable before they are acked.", atLeast(1)},
@@ -108,6 +108,16 @@ func atLeast(low float64) func(*Def, string) error {
 	}
 }
 
+// levels are those of a codec: from low to high, and its default.
+func levels(low, high, def int64) func(*Def, string) error {
+	return func(_ *Def, value string) error {
+		if n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 32); err != nil || (n < low || n > high) && n != def {
+			return fmt.Errorf("want a whole number from %d to %d, or the default", low, high)
+		}
+		return nil
+	}
+}
+
 func anything(*Def, string) error { return nil }
 
 func boolean(_ *Def, value string) error {
@@ -141,11 +151,4 @@ func cleanupPolicy(d *Def, value string) error {
 		return fmt.Errorf("compaction is not supported yet: leave it at %s", d.Value)
 	}
 	return nil
-}
-
-func compressionType(d *Def, value string) error {
-	if err := oneOf("producer", "uncompressed", "gzip", "snappy", "lz4", "zstd")(d, value); err != nil || value == d.Value {
-		return err
-	}
-	return fmt.Errorf("records are kept as their producer compressed them, another codec is not supported yet: leave it at %s", d.Value)
 }

@@ -5,26 +5,27 @@ import (
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/kafkaapi"
 	"github.com/gnomon-stream/gnomon/pkg/kafkaapi/batch"
+	"github.com/gnomon-stream/gnomon/pkg/kafkaapi/batch/records"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
 )
 
 // Kafka's special timestamps of ListOffsets.
 const (
-	tsLatest         = -1
-	tsEarliest       = -2
-	tsMaxTimestamp   = -3
-	tsEarliestLocal  = -4
-	tsLatestTiered   = -5
-	recordsOffset    = 61 // where the records of a batch begin
-	wholeSpan        = 1 << 30
-	codecMask        = 7
-	timestampAppends = 8 // the batch's attribute for LogAppendTime
+	tsLatest        = -1
+	tsEarliest      = -2
+	tsMaxTimestamp  = -3
+	tsEarliestLocal = -4
+	tsLatestTiered  = -5
+)
+
+const (
+	wholeSpan = 1 << 30
+	// searchBytesMax bounds a batch that is decompressed for a search by time.
+	searchBytesMax = 64 << 20
 )
 
 // ListOffset implements kafkaapi.Reader.
@@ -111,38 +112,23 @@ func (r *reader) searchSpan(ctx context.Context, l located, sp state.Span, times
 
 // searchBatch decodes the records of one batch as far as needed.
 func searchBatch(h batch.Header, b []byte, timestamp int64) (base.Offset, int64, error) {
-	if h.Attributes&timestampAppends != 0 {
+	if h.Attributes&batch.LogAppendTime != 0 {
 		return h.BaseOffset, h.MaxTimestamp, nil
 	}
-	records := b[recordsOffset:]
-	if codec := h.Attributes & codecMask; codec != 0 {
-		var err error
-		if records, err = kgo.DefaultDecompressor().Decompress(records, kgo.CompressionCodecType(codec)); err != nil {
-			return -1, -1, fmt.Errorf("decompress the batch at %d: %w: %w", h.BaseOffset, err, base.ErrCorrupt)
-		}
+	plain, err := records.Open(h, b, searchBytesMax)
+	if err != nil {
+		return -1, -1, fmt.Errorf("the batch at %d: %w", h.BaseOffset, err)
 	}
-	for range h.Records {
-		var rec kmsg.Record
-		if err := rec.ReadFrom(records); err != nil {
-			return -1, -1, fmt.Errorf("decode a record of the batch at %d: %w: %w", h.BaseOffset, err, base.ErrCorrupt)
+	offset, found := base.Offset(-1), int64(-1)
+	err = records.Walk(plain, h.Records, func(rec records.Record) (bool, error) {
+		if at := h.BaseTimestamp + rec.TimestampDelta; at >= timestamp {
+			offset, found = h.BaseOffset+base.Offset(rec.OffsetDelta), at
+			return false, nil
 		}
-		if at := h.BaseTimestamp + rec.TimestampDelta64; at >= timestamp {
-			return h.BaseOffset + base.Offset(rec.OffsetDelta), at, nil
-		}
-		size := int(rec.Length) + varintLen(rec.Length)
-		if size > len(records) {
-			return -1, -1, fmt.Errorf("a record of the batch at %d overruns it: %w", h.BaseOffset, base.ErrCorrupt)
-		}
-		records = records[size:]
+		return true, nil
+	})
+	if err != nil {
+		return -1, -1, fmt.Errorf("the batch at %d: %w", h.BaseOffset, err)
 	}
-	return -1, -1, nil
-}
-
-// varintLen is the size of a zigzag varint.
-func varintLen(v int32) int {
-	u, n := uint32(v<<1)^uint32(v>>31), 1
-	for ; u >= 0x80; u >>= 7 {
-		n++
-	}
-	return n
+	return offset, found, nil
 }

@@ -17,7 +17,8 @@ func TestCreateTopicsChecksConfigs(t *testing.T) {
 		{"retention.sm", "1000", `"retention.sm" is not known`},
 		{"retention.ms", "abc", "retention.ms"},
 		{"cleanup.policy", "compact", "not supported yet"},
-		{"compression.type", "zstd", "not supported yet"},
+		{"compression.type", "zstd", ""},
+		{"compression.type", "brotli", "want one of"},
 	} {
 		for _, validateOnly := range []bool{true, false} {
 			req := kmsg.NewPtrCreateTopicsRequest()

@@ -54,6 +54,7 @@ type Limits struct {
 	InFlightRequests      int           // requests of one connection that are read and not yet answered; 64
 	InFlightBytes         int           // their bytes; 64 MiB, though one request always passes
 	BufferedBytes         int           // bytes of all requests of all connections; 256 MiB
+	DecompressedBytes     int           // one batch decompressed, and what one Produce request's batches become, where records are looked into; 16 MiB
 	FetchBytes            int           // records in one Fetch answer; 55 MiB, though one batch always passes
 	Idle                  time.Duration // a connection without a request in flight is closed after; 10 min
 	FrameRead             time.Duration // between two steps (at most 1 MiB at first, then doubling) of a request; 30 s
@@ -77,6 +78,7 @@ func (l Limits) withDefaults() Limits {
 	l.InFlightRequests = cmp.Or(l.InFlightRequests, 64)
 	l.InFlightBytes = cmp.Or(l.InFlightBytes, 64*mib)
 	l.BufferedBytes = cmp.Or(l.BufferedBytes, 256*mib)
+	l.DecompressedBytes = cmp.Or(l.DecompressedBytes, 16*mib)
 	l.FetchBytes = cmp.Or(l.FetchBytes, 55*mib)
 	l.Idle = cmp.Or(l.Idle, 10*time.Minute)
 	l.FrameRead = cmp.Or(l.FrameRead, 30*time.Second)
@@ -90,7 +92,7 @@ func (l Limits) withDefaults() Limits {
 
 func (l Limits) validate() error {
 	l = l.withDefaults()
-	for _, n := range []int{l.Connections, l.ConnectionsPerAddress, l.RequestBytes, l.ControlRequestBytes, l.RequestElements, l.InFlightRequests, l.InFlightBytes, l.BufferedBytes, l.FetchBytes} {
+	for _, n := range []int{l.Connections, l.ConnectionsPerAddress, l.RequestBytes, l.ControlRequestBytes, l.RequestElements, l.InFlightRequests, l.InFlightBytes, l.BufferedBytes, l.DecompressedBytes, l.FetchBytes} {
 		if n < 0 {
 			return errors.New("a limit is negative")
 		}

@@ -13,6 +13,7 @@ const kafkaDocument = "../../docs/KAFKA.md"
 
 // honoured are the settings of a topic that this build acts upon; the others are kept, shown, and do nothing.
 var honoured = []string{
+	"compression.gzip.level", "compression.lz4.level", "compression.type", "compression.zstd.level",
 	maxMessageBytesName, "message.timestamp.after.max.ms", "message.timestamp.before.max.ms", "message.timestamp.type",
 }
 

@@ -15,13 +15,13 @@ import (
 // Produce (key 0), versions 3 to 13; 0 to 2 are advertised, for librdkafka looks at them to find out which codecs a
 // broker knows (KAFKA-18659), and answered with UNSUPPORTED_VERSION.
 //
-// Each batch is validated by its header and CRC; its records are not looked at. All batches of a request go to the
+// Each batch is validated by its header and CRC; its records are looked at only where the topic asks for it: a compression.type
+// of its own, or bounds of timestamps (recode.go). All batches of a request go to the
 // Appender at once, and the connection goes on to its next request: answers come in order, whenever the Appender is done.
 // Nothing is acked before it is durable, whatever acks says; 0 gets no answer, and an error closes the connection, as in
 // Kafka. Topics with message.timestamp.type=LogAppendTime get their batches stamped here.
 //
-// Not implemented: transactions (INVALID_TXN_STATE for each partition); recompression by compression.type;
-// bounds on each record's timestamp (the header's count); the leader hints of KIP-951.
+// Not implemented: transactions (INVALID_TXN_STATE for each partition); the leader hints of KIP-951.
 func produceAPI() *api {
 	return &api{
 		key: keyProduce, name: "Produce", min: 0, max: 13, refuseBelow: 3, family: familyWrite,
@@ -37,6 +37,7 @@ type producing struct {
 	look    *lookup
 	now     int64
 	failed  bool
+	recodes recoding
 	batches []ProduceBatch
 	slots   []produceSlot  // of the batches
 	refused []ProduceBatch // because this region takes no writes to their topics now
@@ -52,23 +53,27 @@ func produce(ctx context.Context, q *request, finish func(answer)) {
 	req := q.body.(*kmsg.ProduceRequest)
 	p := &producing{
 		q: q, req: req, resp: req.ResponseKind().(*kmsg.ProduceResponse), look: q.lookup(ctx), now: q.server.now().UnixMilli(),
+		recodes: recoding{r: q.server.recoder},
 	}
-	p.collect()
+	p.collect(ctx)
+	p.recodes.trim()
 	if len(p.refused) > 0 {
 		q.server.deps.Appender.Refuse(ctx, p.refused)
 	}
 	if len(p.batches) == 0 {
+		p.recodes.end()
 		finish(p.answer())
 		return
 	}
 	q.server.deps.Appender.Append(ctx, p.batches, func(results []ProduceResult) {
+		p.recodes.end()
 		p.enter(results)
 		finish(p.answer())
 	})
 }
 
 // collect validates the request's batches and makes a place for each result.
-func (p *producing) collect() {
+func (p *producing) collect(ctx context.Context) {
 	refused := p.refusal()
 	p.resp.Topics = make([]kmsg.ProduceResponseTopic, len(p.req.Topics))
 	for i := range p.req.Topics {
@@ -80,14 +85,14 @@ func (p *producing) collect() {
 		if err == nil {
 			t, err = p.look.topic(rt.Topic, rt.TopicID, p.q.version >= 13)
 		}
-		lim := p.limits(t)
+		in := inspectionOf(t, p.limits(t))
 		for j := range rt.Partitions {
 			rp, op := &rt.Partitions[j], &out.Partitions[j]
 			op.Default()
 			op.Partition, op.BaseOffset = rp.Partition, -1
 			perr := err
 			if perr == nil {
-				perr = p.take(t, rp, lim, produceSlot{topic: i, partition: j, stamp: -1})
+				perr = p.take(ctx, t, rp, &in, produceSlot{topic: i, partition: j, stamp: -1})
 			}
 			if perr != nil {
 				p.fail(op, perr)
@@ -113,7 +118,7 @@ func (p *producing) refusal() error {
 const zstdSince = 7
 
 // take validates the one batch of a partition and puts it among those to append.
-func (p *producing) take(t Topic, rp *kmsg.ProduceRequestTopicPartition, lim batch.Limits, slot produceSlot) error {
+func (p *producing) take(ctx context.Context, t Topic, rp *kmsg.ProduceRequestTopicPartition, in *inspection, slot produceSlot) error {
 	t, err := p.look.partition(t, rp.Partition)
 	if err != nil {
 		return err
@@ -122,7 +127,7 @@ func (p *producing) take(t Topic, rp *kmsg.ProduceRequestTopicPartition, lim bat
 		p.refuse(t, rp)
 		return fmt.Errorf("topic %q takes no writes here: %w", t.Name, base.ErrReadOnly)
 	}
-	h, err := batch.Validate(rp.Records, lim)
+	h, err := batch.Validate(rp.Records, in.lim)
 	switch {
 	case err != nil:
 		return err
@@ -131,11 +136,15 @@ func (p *producing) take(t Topic, rp *kmsg.ProduceRequestTopicPartition, lim bat
 	case h.IsTransactional():
 		return fmt.Errorf("transactional batch: transactions are not served: %w", kerr.InvalidTxnState)
 	}
+	h, stored, err := in.inspect(ctx, &p.recodes, h, rp.Records)
+	if err != nil {
+		return err
+	}
 	if t.Configs["message.timestamp.type"] == "LogAppendTime" {
-		h = batch.StampAppendTime(h, rp.Records, p.now)
+		h = batch.StampAppendTime(h, stored, p.now)
 		slot.stamp = p.now
 	}
-	p.batches = append(p.batches, ProduceBatch{Topic: t.ID, Partition: rp.Partition, Header: h, Bytes: rp.Records})
+	p.batches = append(p.batches, ProduceBatch{Topic: t.ID, Partition: rp.Partition, Header: h, Bytes: stored})
 	p.slots = append(p.slots, slot)
 	return nil
 }

@@ -22,6 +22,7 @@ type Server struct {
 	list    []APIVersions
 	metrics *Metrics
 	budget  *budget
+	recoder *recoder
 	buffers bufferPool
 
 	closing context.Context // ends with Close
@@ -56,6 +57,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		s.apis[a.key] = a
 	}
 	s.budget = newBudget(s.limits.BufferedBytes)
+	s.recoder = newRecoder(s.limits)
 	s.closing, s.close = context.WithCancel(context.Background())
 	return s, nil
 }

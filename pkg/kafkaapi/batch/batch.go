@@ -119,5 +119,17 @@ func StampAppendTime(h Header, b []byte, now int64) Header {
 	return h
 }
 
+// Reseal makes b, which begins with the header that h was parsed from and goes on with its records under another codec, a
+// sound batch: it writes length, codec and CRC, and returns the new header.
+func Reseal(h Header, b []byte, codec int16) Header {
+	h.Length = len(b)
+	h.Attributes = h.Attributes&^CodecMask | codec
+	binary.BigEndian.PutUint32(b[8:], uint32(len(b)-lengthPrefix))
+	binary.BigEndian.PutUint16(b[21:], uint16(h.Attributes))
+	h.CRC = crc32.Checksum(b[crcFrom:], castagnoli)
+	binary.BigEndian.PutUint32(b[17:], h.CRC)
+	return h
+}
+
 // Digest is the digest of one whole batch: see B1. b must be at least a header long.
 func Digest(b []byte) base.Digest { return base.DigestOf(b[digestFrom:]) }
