@@ -2,8 +2,8 @@
 // have. The coordinator checks by it, and the Kafka server describes by it.
 //
 // A value that cannot be honoured is refused where a user would rely on it (compaction): a topic that is not
-// what was asked for is found out too late. What has no meaning here, and what comes later but loses nothing meanwhile
-// (retention), is accepted and kept, since clients and tools set it as a matter of course.
+// what was asked for is found out too late. What has no meaning here is accepted and kept, since clients and tools set it as a
+// matter of course.
 package topicconfig
 
 import (
@@ -63,13 +63,28 @@ var All = []Def{
 	{"unclean.leader.election.enable", kmsg.ConfigTypeBoolean, "false", "unclean.leader.election.enable", "Has no meaning here: no election loses records.", boolean},
 }
 
-// Check tells whether a new topic may have the setting with this value.
-func Check(name, value string) error {
+// Default is the value of a setting that a topic does not have; empty for a name that is not known.
+func Default(name string) string {
+	if d := find(name); d != nil {
+		return d.Value
+	}
+	return ""
+}
+
+func find(name string) *Def {
 	i, found := slices.BinarySearchFunc(All, name, func(d Def, name string) int { return strings.Compare(d.Name, name) })
 	if !found {
+		return nil
+	}
+	return &All[i]
+}
+
+// Check tells whether a new topic may have the setting with this value.
+func Check(name, value string) error {
+	d := find(name)
+	if d == nil {
 		return fmt.Errorf("config %q is not known", name)
 	}
-	d := &All[i]
 	if err := d.check(d, value); err != nil {
 		return fmt.Errorf("config %s=%q: %w", name, value, err)
 	}

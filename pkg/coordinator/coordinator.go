@@ -53,6 +53,8 @@ type Config struct {
 	Registerer prometheus.Registerer
 	// SnapshotEvery is how many entries lie between two snapshots; 0 means 20,000.
 	SnapshotEvery base.Seq
+	// RetentionEvery is how often the leader looks for records that their topics keep no longer; 0 means RetentionEveryDefault.
+	RetentionEvery time.Duration
 	// KeepEntries is how many archived entries etcd keeps for followers that lag a little; 0 means a quarter of
 	// SnapshotEvery.
 	KeepEntries base.Seq
@@ -89,6 +91,9 @@ func New(cfg Config) *Coordinator {
 	}
 	if cfg.KeepEntries == 0 {
 		cfg.KeepEntries = max(1, cfg.SnapshotEvery/4)
+	}
+	if cfg.RetentionEvery == 0 {
+		cfg.RetentionEvery = RetentionEveryDefault
 	}
 	if cfg.PeerEvery == 0 {
 		cfg.PeerEvery = time.Second

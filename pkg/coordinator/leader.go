@@ -36,6 +36,8 @@ type leader struct {
 	done    chan error // the flight's end
 	last    time.Time  // of the last append, for Tick
 	expired time.Time  // of the last look for expired producers
+	// retained is when retention was last seen to the end of the topics.
+	retained time.Time
 }
 
 // waiter is an answer that waits for entry number mark to be confirmed by a request to the log that began after the

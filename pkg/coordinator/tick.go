@@ -26,6 +26,9 @@ func (l *leader) tick() {
 		ev := &metalogpb.ProducersExpired{LastWriteBeforeMs: before}
 		l.emit(now, &metalogpb.Event{Kind: &metalogpb.Event_ProducersExpired{ProducersExpired: ev}})
 	}
+	if now.Sub(l.retained) >= l.c.cfg.RetentionEvery {
+		l.retention(now)
+	}
 	if !l.seq.Pending() && l.flight == nil && now.Sub(l.last) >= tickEvery*9/10 {
 		l.emit(now, &metalogpb.Event{Kind: &metalogpb.Event_Tick{Tick: &metalogpb.Tick{}}})
 	}

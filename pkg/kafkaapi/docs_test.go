@@ -15,6 +15,7 @@ const kafkaDocument = "../../docs/KAFKA.md"
 var honoured = []string{
 	"compression.gzip.level", "compression.lz4.level", "compression.type", "compression.zstd.level",
 	maxMessageBytesName, "message.timestamp.after.max.ms", "message.timestamp.before.max.ms", "message.timestamp.type",
+	"retention.bytes", "retention.ms",
 }
 
 // The tables of docs/KAFKA.md are those that drive dispatch and DescribeConfigs.

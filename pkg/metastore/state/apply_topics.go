@@ -176,6 +176,10 @@ func (s *State) applyRecordsDeleted(ev *metalogpb.RecordsDeleted, ctx *eventCont
 		s.release(sp)
 	}
 	p.Spans = p.Spans[kept:]
+	p.MaxTimestamp = -1
+	for _, sp := range p.Spans {
+		p.MaxTimestamp = max(p.MaxTimestamp, sp.MaxTimestamp)
+	}
 	c.now.Store(&p)
 	ctx.changes.partition(id, ev.Partition)
 	return nil

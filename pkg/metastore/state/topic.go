@@ -39,7 +39,7 @@ type Partition struct {
 	LogStart     base.Offset
 	End          base.Offset // high watermark: the offset after the last record
 	LastStable   base.Offset
-	MaxTimestamp int64 // of all records, Unix milliseconds; -1 when empty
+	MaxTimestamp int64 // of the records of all spans, Unix milliseconds; -1 when empty
 	Chain        base.Chain
 	Epochs       []EpochStart // rising
 	Spans        []Span       // dense and rising
