@@ -128,9 +128,9 @@ func TestRetention(t *testing.T) {
 	starts(m, map[string]base.Offset{"minute": 9})
 
 	c.fence(fenceOf(int32(base.NextEpoch(2))))
-	m.until("is fenced", func() bool { return m.Role() == Fenced })
-	c.clock.advance(30 * 24 * time.Hour)
 	head := c.head()
+	c.clock.advance(30 * 24 * time.Hour)
+	m.until("is fenced", func() bool { return m.Role() == Fenced })
 	time.Sleep(2 * tickEvery) // time for ticks that must do nothing
 	if m.startOf("minute") != 9 || c.head() != head {
 		t.Error("a fenced region deleted records")
