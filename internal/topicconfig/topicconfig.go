@@ -71,6 +71,12 @@ func Default(name string) string {
 	return ""
 }
 
+// IsList tells whether a setting is a list of items with commas in between.
+func IsList(name string) bool {
+	d := find(name)
+	return d != nil && d.Kind == kmsg.ConfigTypeList
+}
+
 func find(name string) *Def {
 	i, found := slices.BinarySearchFunc(All, name, func(d Def, name string) int { return strings.Compare(d.Name, name) })
 	if !found {

@@ -72,6 +72,23 @@ func (c *catalog) TopicByID(id base.TopicID) (kafkaapi.Topic, bool) {
 	return c.topic(st, t), true
 }
 
+// PartitionBytes implements kafkaapi.Catalog.
+func (c *catalog) PartitionBytes(tp base.TopicPartition) int64 {
+	t, ok := c.view.State().Show(tp.Topic)
+	if !ok {
+		return 0
+	}
+	p := t.Partition(tp.Partition)
+	if p == nil {
+		return 0
+	}
+	var size int64
+	for _, sp := range p.Spans {
+		size += sp.Length
+	}
+	return size
+}
+
 // Leader steers the clients of a partition to one agent by rendezvous hashing: a change of the list of agents moves only
 // the partitions of the agent that came or went, and a hot tail is read from the bucket once.
 func (c *catalog) Leader(id base.TopicID, partition int32) int32 {

@@ -72,6 +72,16 @@ func (tx *Tx) dispatch(client Client, req kmsg.Request, answer func(kmsg.Respons
 		now(tx.createTopics(r), nil)
 	case *kmsg.DeleteTopicsRequest:
 		now(tx.deleteTopics(r), nil)
+	case *kmsg.CreatePartitionsRequest:
+		now(tx.createPartitions(r), nil)
+	case *kmsg.DeleteRecordsRequest:
+		now(tx.deleteRecords(r), nil)
+	case *kmsg.IncrementalAlterConfigsRequest:
+		now(tx.incrementalAlterConfigs(r), nil)
+	case *kmsg.AlterConfigsRequest:
+		now(tx.replaceConfigs(r), nil)
+	case *kmsg.DescribeProducersRequest:
+		now(tx.describeProducers(r), nil)
 	case *kmsg.InitProducerIDRequest:
 		now(tx.initProducerID(r), nil)
 	case *kmsg.OffsetCommitRequest:

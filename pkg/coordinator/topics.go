@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
-	"github.com/gnomon-stream/gnomon/internal/topicconfig"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -33,6 +31,26 @@ func (e *apiError) Error() string { return e.err.Message + ": " + e.message }
 
 func fail(err *kerr.Error, format string, args ...any) *apiError {
 	return &apiError{err: err, message: fmt.Sprintf(format, args...)}
+}
+
+// ownTopic finds a topic that is this region's to change; what says what is to be done with it.
+func (tx *Tx) ownTopic(name, what string) (state.Shadowed, *apiError) {
+	t, found := tx.State().ShowByName(name)
+	switch {
+	case !found:
+		return t, fail(kerr.UnknownTopicOrPartition, "no topic is named %q", name)
+	case !t.Writable():
+		return t, fail(kerr.PolicyViolation, "topic %q is shadowed by link %q: %s at the source", name, t.Link.Name(), what)
+	}
+	return t, nil
+}
+
+// change emits the event of a change that an operator asked for.
+func (tx *Tx) change(ev *metalogpb.Event) *apiError {
+	if err := tx.Emit(ev); err != nil {
+		return fail(kerr.PolicyViolation, "%v", err)
+	}
+	return nil
 }
 
 func (tx *Tx) createTopics(req *kmsg.CreateTopicsRequest) *kmsg.CreateTopicsResponse {
@@ -139,11 +157,8 @@ func configsAsked(t *kmsg.CreateTopicsRequestTopic) ([]*metalogpb.ConfigEntry, *
 		if c.Value == nil {
 			return nil, fail(kerr.InvalidConfig, "config %q of topic %q has no value", c.Name, t.Topic)
 		}
-		if !utf8.ValidString(c.Name) || !utf8.ValidString(*c.Value) {
-			return nil, fail(kerr.InvalidConfig, "config %q of topic %q is not UTF-8", c.Name, t.Topic)
-		}
-		if err := topicconfig.Check(c.Name, *c.Value); err != nil {
-			return nil, fail(kerr.InvalidConfig, "topic %q: %v", t.Topic, err)
+		if err := checkConfig(t.Topic, c.Name, *c.Value); err != nil {
+			return nil, err
 		}
 		out = append(out, &metalogpb.ConfigEntry{Name: c.Name, Value: *c.Value})
 	}

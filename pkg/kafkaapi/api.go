@@ -38,8 +38,10 @@ func apis() []*api {
 		produceAPI(), fetchAPI(), listOffsetsAPI(), metadataAPI(),
 		offsetCommitAPI(), offsetFetchAPI(), findCoordinatorAPI(),
 		joinGroupAPI(), heartbeatAPI(), leaveGroupAPI(), syncGroupAPI(), describeGroupsAPI(), listGroupsAPI(),
-		apiVersionsAPI(), createTopicsAPI(), deleteTopicsAPI(), initProducerIDAPI(), offsetForLeaderEpochAPI(),
-		describeConfigsAPI(), describeClusterAPI(),
+		apiVersionsAPI(), createTopicsAPI(), deleteTopicsAPI(), deleteRecordsAPI(), initProducerIDAPI(), offsetForLeaderEpochAPI(),
+		describeConfigsAPI(), alterConfigsAPI(), describeLogDirsAPI(), createPartitionsAPI(), electLeadersAPI(),
+		incrementalAlterConfigsAPI(), alterPartitionReassignmentsAPI(), listPartitionReassignmentsAPI(), describeClusterAPI(),
+		describeProducersAPI(), listConfigResourcesAPI(), describeTopicPartitionsAPI(),
 	}
 }
 

@@ -44,6 +44,8 @@ type Catalog interface {
 	TopicByID(id base.TopicID) (Topic, bool)
 	// Leader is the node id of the agent that clients are steered to for a partition.
 	Leader(id base.TopicID, partition int32) int32
+	// PartitionBytes is the size of what a partition keeps, as it is stored; 0 for one that is not known.
+	PartitionBytes(tp base.TopicPartition) int64
 	// Refresh brings the view up to the head of the metalog as it is when Refresh is called (read index): call it before
 	// an answer that a lag would falsify. base.ErrUnavailable when the head cannot be learnt.
 	Refresh(ctx context.Context) error

@@ -24,6 +24,11 @@ func forwardedRequests() []kmsg.Request {
 			Group: "g", Topics: []kmsg.OffsetFetchRequestTopic{{Topic: "t", Partitions: []int32{0}}}, Groups: []kmsg.OffsetFetchRequestGroup{{Group: "g"}},
 		},
 		&kmsg.DescribeGroupsRequest{Groups: []string{"g"}}, &kmsg.ListGroupsRequest{},
+		&kmsg.CreatePartitionsRequest{Topics: []kmsg.CreatePartitionsRequestTopic{{Topic: "t", Count: 2}}},
+		&kmsg.DeleteRecordsRequest{Topics: []kmsg.DeleteRecordsRequestTopic{{Topic: "t", Partitions: []kmsg.DeleteRecordsRequestTopicPartition{{}}}}},
+		&kmsg.IncrementalAlterConfigsRequest{Resources: []kmsg.IncrementalAlterConfigsRequestResource{{ResourceName: "t"}}},
+		&kmsg.AlterConfigsRequest{Resources: []kmsg.AlterConfigsRequestResource{{ResourceName: "t"}}},
+		&kmsg.DescribeProducersRequest{Topics: []kmsg.DescribeProducersRequestTopic{{Topic: "t", Partitions: []int32{0}}}},
 		&kmsg.InitProducerIDRequest{}, &kmsg.InitProducerIDRequest{TransactionalID: kmsg.StringPtr("x")},
 	}
 }
@@ -65,6 +70,10 @@ func TestForwardRefusals(t *testing.T) {
 			want := kerr.CoordinatorNotAvailable
 			init, isInit := req.(*kmsg.InitProducerIDRequest)
 			switch {
+			case a.family == familyRead && fault == "standby":
+				want = kerr.NotLeaderForPartition
+			case a.family == familyRead:
+				want = kerr.KafkaStorageError
 			case a.family == familyAdmin && fault == "standby":
 				want = kerr.PolicyViolation
 			case a.family == familyAdmin:
@@ -101,7 +110,7 @@ func TestForwardAnswers(t *testing.T) {
 	for _, key := range h.forwardedKeys() {
 		seen[key] = true
 	}
-	if len(seen) != 11 {
+	if len(seen) != 16 {
 		t.Errorf("%d APIs were forwarded: %v", len(seen), seen)
 	}
 }

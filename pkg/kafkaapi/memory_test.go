@@ -84,6 +84,17 @@ func (m *memory) TopicByID(id base.TopicID) (Topic, bool) {
 	return m.find(func(t *Topic) bool { return t.ID == id })
 }
 
+func (m *memory) PartitionBytes(tp base.TopicPartition) (size int64) {
+	m.locked(func() {
+		if log := m.logs[tp]; log != nil {
+			for _, b := range log.batches {
+				size += int64(len(b))
+			}
+		}
+	})
+	return size
+}
+
 func (m *memory) Leader(base.TopicID, int32) int32 { return m.self.NodeID }
 
 func (m *memory) Refresh(context.Context) error {

@@ -138,6 +138,16 @@ func (w *walker) int32s() {
 	w.skip(4 * n)
 }
 
+// int8s passes an array of bytes.
+func (w *walker) int8s() {
+	n := max(w.length(4), 0)
+	if w.elements -= n; w.elements < 0 {
+		w.fail("it has too many elements")
+		return
+	}
+	w.skip(n)
+}
+
 // strs passes an array of strings.
 func (w *walker) strs() { w.array(w.str) }
 

@@ -25,10 +25,13 @@ func TestApiVersionsIsTheTable(t *testing.T) {
 		"OffsetForLeaderEpoch": {2, 4}, "OffsetCommit": {2, 10}, "OffsetFetch": {1, 10}, "FindCoordinator": {0, 6},
 		"JoinGroup": {2, 9}, "Heartbeat": {0, 4}, "LeaveGroup": {0, 5}, "SyncGroup": {0, 5}, "DescribeGroups": {0, 6},
 		"ListGroups": {0, 5}, "InitProducerId": {0, 5}, "CreateTopics": {2, 7}, "DeleteTopics": {1, 6},
-		"DescribeConfigs": {1, 4}, "DescribeCluster": {0, 2},
+		"DescribeConfigs": {1, 4}, "DescribeCluster": {0, 2}, "CreatePartitions": {0, 3}, "DeleteRecords": {0, 2},
+		"AlterConfigs": {0, 2}, "IncrementalAlterConfigs": {0, 1}, "DescribeLogDirs": {1, 4}, "DescribeProducers": {0, 0},
+		"ElectLeaders": {0, 2}, "AlterPartitionReassignments": {0, 1}, "ListPartitionReassignments": {0, 0},
+		"ListConfigResources": {0, 1}, "DescribeTopicPartitions": {0, 0},
 	}
 	for _, a := range Supported() {
-		if r := want[a.Name]; r != [2]int16{a.Min, a.Max} {
+		if r, ok := want[a.Name]; !ok || r != [2]int16{a.Min, a.Max} {
 			t.Errorf("%s: %d to %d, want %v", a.Name, a.Min, a.Max, r)
 		}
 		delete(want, a.Name)

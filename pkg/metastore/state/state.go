@@ -159,6 +159,23 @@ func (s *State) Producer(tp base.TopicPartition, id int64) *Producer {
 	return c.producers[id]
 }
 
+// Producers returns what a partition remembers of all producers, by id. Applying goroutine only.
+func (s *State) Producers(tp base.TopicPartition) []*Producer {
+	t := s.Topic(tp.Topic)
+	if t == nil {
+		return nil
+	}
+	c := t.cell(tp.Partition)
+	if c == nil {
+		return nil
+	}
+	out := make([]*Producer, 0, len(c.producers))
+	for _, id := range sortedKeys(c.producers) {
+		out = append(out, c.producers[id])
+	}
+	return out
+}
+
 // Topic returns one of the region's own topics by id, or nil.
 func (s *State) Topic(id base.TopicID) *Topic {
 	if t, ok := s.byID.Load(id); ok {

@@ -125,4 +125,3 @@ func unsnappyBlock(out, block []byte, limit int) ([]byte, error) {
 	}
 	return out[:len(out)+n], nil
 }
-
