@@ -5,7 +5,6 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -17,7 +16,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	env := &cli.Env{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, InTerminal: terminal(os.Stdin), ErrTerminal: terminal(os.Stderr),
-		Getenv: os.Getenv, Now: time.Now, Version: version(),
+		Getenv: os.Getenv, Now: time.Now, Version: cli.BuildVersion(),
 	}
 	code := cli.Run(ctx, env, os.Args[1:], ops.Commands()...)
 	stop()
@@ -28,23 +27,4 @@ func main() {
 func terminal(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
-// version is what the Go tool has written into the binary.
-func version() cli.Version {
-	v := cli.Version{Version: "devel"}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return v
-	}
-	v.Go = info.GoVersion
-	if info.Main.Version != "" && info.Main.Version != "(devel)" {
-		v.Version = info.Main.Version
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			v.Commit = s.Value
-		}
-	}
-	return v
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"io"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,4 +19,23 @@ func versionCommand(env *Env) *cobra.Command {
 			})
 		},
 	}
+}
+
+// BuildVersion is what the Go tool has written into the binary.
+func BuildVersion() Version {
+	v := Version{Version: "devel"}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return v
+	}
+	v.Go = info.GoVersion
+	if info.Main.Version != "" && info.Main.Version != "(devel)" {
+		v.Version = info.Main.Version
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			v.Commit = s.Value
+		}
+	}
+	return v
 }

@@ -165,7 +165,7 @@ func (o *Options) open(ctx context.Context, x *one, id coordinator.Identity) err
 	x.region, err = region.Open(ctx, region.Config{
 		Identity: id, EtcdEndpoints: []string{endpoint}, BucketURL: bucket,
 		AdminAddr: loopback(port.Admin), KafkaAddrs: []string{loopback(port.Kafka[0]), loopback(port.Kafka[1])},
-		FirstNodeID: firstNode[name], PeerURL: o.peerURL(name), EndpointsFile: o.endpointsFile(name), SnapshotEvery: o.SnapshotEvery,
+		FirstNodeID: firstNode[name], PeerURLs: o.peerURLs(name), EndpointsFile: o.endpointsFile(name), SnapshotEvery: o.SnapshotEvery,
 		Appender: o.Appender,
 		Version:  o.Version, Logger: o.Logger.With("region", name), Now: o.Now,
 	})
@@ -174,15 +174,15 @@ func (o *Options) open(ctx context.Context, x *one, id coordinator.Identity) err
 
 func loopback(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
-// peerURL looks the other region's admin URL up in its endpoints file, each time: it may be started later.
-func (o *Options) peerURL(name string) func() (string, error) {
+// peerURLs looks the other region's admin URL up in its endpoints file, each time: it may be started later.
+func (o *Options) peerURLs(name string) func() ([]string, error) {
 	other := map[string]string{"a": "b", "b": "a"}[name]
-	return func() (string, error) {
+	return func() ([]string, error) {
 		var e region.Endpoints
 		if err := readJSON(o.endpointsFile(other), &e); err != nil {
-			return "", err
+			return nil, err
 		}
-		return e.Admin, nil
+		return []string{e.Admin}, nil
 	}
 }
 

@@ -26,6 +26,7 @@ var layerOf = map[string]layer{
 	"internal/region": wiring,
 	"internal/dev":    wiring,
 	"internal/demo":   wiring,
+	"internal/daemon": wiring,
 	"internal/cli":    cli,
 	"internal":        leaf,
 	"tests":           tests,
@@ -37,6 +38,8 @@ var layerOf = map[string]layer{
 	"pkg/objlog":      objlog,
 	"pkg/metastore":   metastore,
 	"pkg/adminpb":     leaf,
+
+	"pkg/coordinatorpb": leaf,
 
 	"pkg/kafkaapi/batch":      leaf,
 	"pkg/objlog/objstore":     objstore,

@@ -70,8 +70,11 @@ func (p *Process) Kill() error {
 
 // Stop sends SIGINT and waits for the end, which must be a clean one. After the timeout the process is made to print its
 // goroutines, and killed.
-func (p *Process) Stop(timeout time.Duration) error {
-	if err := p.Signal(syscall.SIGINT); err != nil {
+func (p *Process) Stop(timeout time.Duration) error { return p.Finish(syscall.SIGINT, timeout) }
+
+// Finish is Stop by another signal.
+func (p *Process) Finish(sig syscall.Signal, timeout time.Duration) error {
+	if err := p.Signal(sig); err != nil {
 		return err
 	}
 	select {
@@ -88,7 +91,7 @@ func (p *Process) Stop(timeout time.Duration) error {
 	case <-time.After(time.Second):
 		_ = p.Kill()
 	}
-	return fmt.Errorf("%s did not end within %s of SIGINT\n%s", p.Name, timeout, p.Log())
+	return fmt.Errorf("%s did not end within %s of %s\n%s", p.Name, timeout, sig, p.Log())
 }
 
 // Ended is closed once the process has ended.

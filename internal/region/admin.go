@@ -10,41 +10,76 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/gnomon-stream/gnomon/pkg/adminpb"
 	"github.com/gnomon-stream/gnomon/pkg/adminpb/adminpbconnect"
 	"github.com/gnomon-stream/gnomon/pkg/coordinator"
+	"github.com/gnomon-stream/gnomon/pkg/coordinatorpb/coordinatorpbconnect"
 )
 
-// serveAdmin serves the admin API, health, metrics and profiles until ctx ends. It listens on loopback only: there is no
-// authentication yet.
-func (r *Region) serveAdmin(ctx context.Context) error {
-	mux := http.NewServeMux()
-	source := &sourceService{c: r.coord, now: r.cfg.Now, version: r.cfg.Version}
-	mux.Handle(adminpbconnect.NewSourceServiceHandler(source))
-	mux.Handle(adminpbconnect.NewShadowServiceHandler(&shadowService{r}))
-	mux.Handle(adminpbconnect.NewClusterServiceHandler(&clusterService{r}))
+// newRegistry is a process's metrics.
+func newRegistry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
+
+// handleProcess adds what every process has: health, metrics, profiles.
+func handleProcess(mux *http.ServeMux, metrics *prometheus.Registry, ready func() bool) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if !r.ready() {
+		if !ready() {
 			http.Error(w, "not ready", http.StatusServiceUnavailable)
 			return
 		}
 		_, _ = fmt.Fprintln(w, "ready")
 	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(r.registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+}
 
+// serveAdmin serves the admin API, the internal API, health, metrics and profiles until ctx ends. There is no
+// authentication yet.
+func (c *Coordinator) serveAdmin(ctx context.Context) error {
+	mux := http.NewServeMux()
+	mux.Handle(adminpbconnect.NewSourceServiceHandler(&sourceService{c: c.coord, now: c.cfg.Now, version: c.cfg.Version}))
+	mux.Handle(c.atLeader(adminpbconnect.NewShadowServiceHandler(&shadowService{c})))
+	mux.Handle(adminpbconnect.NewClusterServiceHandler(&clusterService{c}))
+	mux.Handle(coordinatorpbconnect.NewCoordinatorServiceHandler(&agentService{c}, connect.WithReadMaxBytes(internalMessageMax)))
+	handleProcess(mux, c.registry, func() bool { return c.ready() })
+	return serveHTTP(ctx, c.admin, mux)
+}
+
+const (
+	// internalMessageMax bounds what an agent may send in one message: a commit of 4,000 batches, a Kafka request.
+	internalMessageMax = 32 << 20
+	// pingAfter and pingTimeout find a client that is gone without a word, such as a paused agent.
+	pingAfter   = 2 * time.Second
+	pingTimeout = 2 * time.Second
+	// receiveBuffer keeps one stream that is not read from holding up the others of its connection.
+	receiveBuffer = 64 << 20
+)
+
+// serveHTTP serves HTTP/1.1 and HTTP/2 without TLS until ctx ends.
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, Protocols: &protocols, BaseContext: baseContext(base)}
+	srv := &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, Protocols: &protocols, BaseContext: baseContext(base),
+		HTTP2: &http.HTTP2Config{
+			SendPingTimeout: pingAfter, PingTimeout: pingTimeout, MaxReceiveBufferPerConnection: receiveBuffer,
+			MaxConcurrentStreams: maxStreams,
+		},
+	}
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
 		cancel() // ends the streams
@@ -53,7 +88,7 @@ func (r *Region) serveAdmin(ctx context.Context) error {
 		stopped <- srv.Shutdown(bye)
 	})
 	defer stop()
-	if err := srv.Serve(r.admin); !errors.Is(err, http.ErrServerClosed) {
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("admin server: %w", err)
 	}
 	if err := <-stopped; err != nil {
@@ -62,17 +97,20 @@ func (r *Region) serveAdmin(ctx context.Context) error {
 	return nil
 }
 
+// maxStreams is how many requests of one agent may wait: group members that join, for the most part.
+const maxStreams = 10_000
+
 const healthTimeout = 3 * time.Second // of one check
 
 // clusterService answers gnomon health.
-type clusterService struct{ r *Region }
+type clusterService struct{ r *Coordinator }
 
 func (s *clusterService) Health(ctx context.Context, _ *connect.Request[adminpb.HealthRequest]) (*connect.Response[adminpb.HealthResponse], error) {
 	r := s.r
 	region := r.coord.Replica().State().Region()
 	out := &adminpb.HealthResponse{
 		Ready: r.ready(), Role: string(r.coord.Role()), RegionName: r.cfg.Identity.RegionName, RegionNumber: int32(r.cfg.Identity.Region),
-		Epoch: int32(region.Epoch), AppliedSeq: uint64(r.coord.Replica().Applied()), Agents: int32(len(r.agents)), Version: r.cfg.Version,
+		Epoch: int32(region.Epoch), AppliedSeq: uint64(r.coord.Replica().Applied()), Agents: int32(len(r.roster.list())), Version: r.cfg.Version,
 	}
 	check := func(name string, err error, detail string) {
 		c := &adminpb.CheckResult{Name: name, Ok: err == nil, Detail: detail}

@@ -20,8 +20,8 @@ import (
 type linkManager struct {
 	c       *coordinator.Coordinator
 	bucket  objstore.Store
-	cfg     Config
-	remote  *remote
+	cfg     CoordinatorConfig
+	remote  *sources
 	metrics *shadow.Metrics
 
 	mu      sync.Mutex
@@ -34,10 +34,10 @@ type running struct {
 	ended  chan struct{}
 }
 
-func newLinkManager(c *coordinator.Coordinator, bucket objstore.Store, cfg Config, m *shadow.Metrics) *linkManager {
+func newLinkManager(c *coordinator.Coordinator, bucket objstore.Store, cfg CoordinatorConfig, m *shadow.Metrics) *linkManager {
 	return &linkManager{
 		c: c, bucket: bucket, cfg: cfg, metrics: m, runners: map[string]*running{},
-		remote: &remote{http: http.DefaultClient, logger: cfg.Logger},
+		remote: &sources{http: http.DefaultClient, logger: cfg.Logger},
 	}
 }
 

@@ -2,12 +2,13 @@ package region
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gnomon-stream/gnomon/pkg/coordinator"
 	"github.com/gnomon-stream/gnomon/pkg/kafkaapi"
+	"github.com/gnomon-stream/gnomon/pkg/metastore"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
 	"github.com/gnomon-stream/gnomon/pkg/shadow"
 )
@@ -19,6 +20,13 @@ func (l local) Fenced() bool { return l.Role() == coordinator.Fenced }
 
 func (l local) Forward(ctx context.Context, client kafkaapi.Client, req kmsg.Request) (kmsg.Response, error) {
 	return l.Coordinator.Forward(ctx, coordinator.Client{ID: client.ID, Host: client.Host}, req)
+}
+
+// registry is the list of agents in etcd, as agents in the coordinator's process see it.
+type registry struct{ metastore.Log }
+
+func (r registry) Register(ctx context.Context, agent *metalogpb.Agent) error {
+	return r.Log.Register(ctx, agent, true, func() {})
 }
 
 // metalog is the coordinator of the same process, as its links see it.
@@ -36,11 +44,4 @@ func (m metalog) Refresh(ctx context.Context) error {
 		return err
 	}
 	return m.Replica().WaitFor(ctx, seq)
-}
-
-func (r *Region) peer() coordinator.Peer {
-	if r.cfg.PeerURL == nil {
-		return nil
-	}
-	return &peer{url: r.cfg.PeerURL, cluster: r.cfg.Identity.ClusterID, http: http.DefaultClient}
 }

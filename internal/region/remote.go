@@ -19,21 +19,21 @@ import (
 	"github.com/gnomon-stream/gnomon/pkg/shadow"
 )
 
-// remote reaches what links name: shadow.Remote with the real backends.
-type remote struct {
+// sources reaches what links name: shadow.Remote with the real backends.
+type sources struct {
 	http   *http.Client
 	logger *slog.Logger
 }
 
-func (r *remote) Source(cfg *metalogpb.LinkConfig) (shadow.Source, error) {
+func (r *sources) Source(cfg *metalogpb.LinkConfig) (shadow.Source, error) {
 	return shadow.NewClient(r.http, cfg.Coordinators)
 }
 
-func (r *remote) Bucket(ctx context.Context, cfg *metalogpb.LinkConfig) (objstore.Store, error) {
+func (r *sources) Bucket(ctx context.Context, cfg *metalogpb.LinkConfig) (objstore.Store, error) {
 	return open.Open(ctx, cfg.Bucket, open.Options{CredentialsFile: cfg.CredentialFiles["bucket_credentials_file"]})
 }
 
-func (r *remote) Etcd(ctx context.Context, cfg *metalogpb.LinkConfig, source base.ClusterID) (shadow.FrozenLog, error) {
+func (r *sources) Etcd(ctx context.Context, cfg *metalogpb.LinkConfig, source base.ClusterID) (shadow.FrozenLog, error) {
 	if len(cfg.EtcdEndpoints) == 0 {
 		return nil, fmt.Errorf("the link names no etcd of its source: %w", base.ErrUnavailable)
 	}

@@ -9,6 +9,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/internal/rpcfault"
 	"github.com/gnomon-stream/gnomon/pkg/adminpb"
 	"github.com/gnomon-stream/gnomon/pkg/coordinator"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
@@ -18,7 +19,7 @@ import (
 
 // shadowService is the operator's API for links.
 type shadowService struct {
-	r *Region
+	r *Coordinator
 }
 
 func (s *shadowService) List(context.Context, *connect.Request[adminpb.ListRequest]) (*connect.Response[adminpb.ListResponse], error) {
@@ -41,11 +42,11 @@ func (s *shadowService) List(context.Context, *connect.Request[adminpb.ListReque
 func (s *shadowService) Status(_ context.Context, req *connect.Request[adminpb.StatusRequest]) (*connect.Response[adminpb.StatusResponse], error) {
 	runner, err := s.r.links.runner(req.Msg.Link)
 	if err != nil {
-		return nil, rpcError(err)
+		return nil, rpcfault.Connect(err)
 	}
 	st := runner.Status()
 	if st == nil {
-		return nil, rpcError(fmt.Errorf("link %q: %w", req.Msg.Link, base.ErrNotFound))
+		return nil, rpcfault.Connect(fmt.Errorf("link %q: %w", req.Msg.Link, base.ErrNotFound))
 	}
 	if s.r.coord.Role() == coordinator.Fenced {
 		st.Role = string(coordinator.Fenced)
@@ -65,7 +66,7 @@ func (s *shadowService) Verify(ctx context.Context, req *connect.Request[adminpb
 		}
 	}
 	if err != nil {
-		return nil, rpcError(err)
+		return nil, rpcfault.Connect(err)
 	}
 	return connect.NewResponse(out), nil
 }
@@ -73,7 +74,7 @@ func (s *shadowService) Verify(ctx context.Context, req *connect.Request[adminpb
 func (s *shadowService) Failover(ctx context.Context, req *connect.Request[adminpb.FailoverRequest]) (*connect.Response[adminpb.FailoverResponse], error) {
 	runner, err := s.r.links.runner(req.Msg.Link)
 	if err != nil {
-		return nil, rpcError(err)
+		return nil, rpcfault.Connect(err)
 	}
 	rep, err := runner.Failover(ctx, shadow.Options{
 		FenceTimeout: time.Duration(req.Msg.FenceTimeoutMs) * time.Millisecond, DryRun: req.Msg.DryRun, AcceptMissing: req.Msg.AcceptMissing,
@@ -82,7 +83,7 @@ func (s *shadowService) Failover(ctx context.Context, req *connect.Request[admin
 		return nil, connect.NewError(connect.CodeFailedPrecondition, err)
 	}
 	if err != nil {
-		return nil, rpcError(err)
+		return nil, rpcfault.Connect(err)
 	}
 	return connect.NewResponse(&adminpb.FailoverResponse{Report: rep}), nil
 }
@@ -92,7 +93,7 @@ func (s *shadowService) Pause(ctx context.Context, req *connect.Request[adminpb.
 		LinkPaused: &metalogpb.LinkPaused{Link: req.Msg.Link, Paused: req.Msg.Paused},
 	}})
 	if err != nil {
-		return nil, rpcError(err)
+		return nil, rpcfault.Connect(err)
 	}
 	if runner, err := s.r.links.runner(req.Msg.Link); err == nil {
 		runner.Restart()
@@ -105,7 +106,7 @@ func (s *shadowService) Delete(ctx context.Context, req *connect.Request[adminpb
 		LinkDeleted: &metalogpb.LinkDeleted{Link: req.Msg.Link},
 	}})
 	if err != nil {
-		return nil, rpcError(err)
+		return nil, rpcfault.Connect(err)
 	}
 	return connect.NewResponse(&adminpb.DeleteResponse{}), nil
 }
@@ -153,7 +154,7 @@ func (s *shadowService) Create(ctx context.Context, req *connect.Request[adminpb
 	}
 	err := s.do(ctx, func(tx *coordinator.Tx) error { return createLink(tx, req.Msg, source) })
 	if err != nil {
-		return nil, rpcError(err)
+		return nil, rpcfault.Connect(err)
 	}
 	out.Created = true
 	return connect.NewResponse(out), s.awaitLink(ctx, cfg.Name)
@@ -181,7 +182,7 @@ func (s *shadowService) awaitLink(ctx context.Context, link string) error {
 		}
 		select {
 		case <-ctx.Done():
-			return rpcError(ctx.Err())
+			return rpcfault.Connect(ctx.Err())
 		case <-time.After(linkPoll):
 		}
 	}

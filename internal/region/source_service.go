@@ -2,13 +2,13 @@ package region
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"connectrpc.com/connect"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/internal/rpcfault"
 	"github.com/gnomon-stream/gnomon/pkg/adminpb"
 	"github.com/gnomon-stream/gnomon/pkg/coordinator"
 	"github.com/gnomon-stream/gnomon/pkg/metastore"
@@ -25,10 +25,10 @@ type sourceService struct {
 func (s *sourceService) Describe(ctx context.Context, _ *connect.Request[adminpb.DescribeRequest]) (*connect.Response[adminpb.DescribeResponse], error) {
 	pos, err := s.c.Position(ctx)
 	if err != nil {
-		return nil, rpcError(err)
+		return nil, rpcfault.Connect(err)
 	}
 	if err := s.c.Replica().WaitFor(ctx, pos.Head.Seq); err != nil {
-		return nil, rpcError(err)
+		return nil, rpcfault.Connect(err)
 	}
 	out := &adminpb.DescribeResponse{
 		Role: string(s.c.Role()), Incarnation: pos.Incarnation, HeadSeq: uint64(pos.Head.Seq), FeatureLevel: state.FeatureLevel,
@@ -55,7 +55,7 @@ func (s *sourceService) Describe(ctx context.Context, _ *connect.Request[adminpb
 func (s *sourceService) Follow(ctx context.Context, req *connect.Request[adminpb.FollowRequest], stream *connect.ServerStream[adminpb.FollowResponse]) error {
 	pos, err := s.c.Position(ctx)
 	if err != nil {
-		return rpcError(err)
+		return rpcfault.Connect(err)
 	}
 	if req.Msg.Incarnation != pos.Incarnation {
 		return connect.NewError(connect.CodeFailedPrecondition,
@@ -66,16 +66,16 @@ func (s *sourceService) Follow(ctx context.Context, req *connect.Request[adminpb
 			Seq: uint64(raw.Seq), Entry: raw.Value, HeadSeq: uint64(max(raw.Seq, s.c.KnownHead())),
 		})
 	})
-	return rpcError(err)
+	return rpcfault.Connect(err)
 }
 
 func (s *sourceService) Heads(ctx context.Context, _ *connect.Request[adminpb.HeadsRequest]) (*connect.Response[adminpb.HeadsResponse], error) {
 	head, err := s.c.Head(ctx)
 	if err != nil {
-		return nil, rpcError(err)
+		return nil, rpcfault.Connect(err)
 	}
 	if err := s.c.Replica().WaitFor(ctx, head); err != nil {
-		return nil, rpcError(err)
+		return nil, rpcfault.Connect(err)
 	}
 	out := &adminpb.HeadsResponse{}
 	s.c.Replica().With(func(st *state.State) {
@@ -92,21 +92,4 @@ func (s *sourceService) Heads(ctx context.Context, _ *connect.Request[adminpb.He
 		}
 	})
 	return connect.NewResponse(out), nil
-}
-
-// rpcError maps errors to the codes of the admin API.
-func rpcError(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, base.ErrNotFound):
-		return connect.NewError(connect.CodeNotFound, err)
-	case errors.Is(err, base.ErrUnavailable), errors.Is(err, base.ErrNotLeader):
-		return connect.NewError(connect.CodeUnavailable, err)
-	case errors.Is(err, base.ErrReadOnly), errors.Is(err, base.ErrFenced):
-		return connect.NewError(connect.CodeFailedPrecondition, err)
-	case errors.Is(err, context.Canceled):
-		return connect.NewError(connect.CodeCanceled, err)
-	}
-	return connect.NewError(connect.CodeInternal, err)
 }

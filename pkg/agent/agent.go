@@ -37,6 +37,7 @@ type Coordinator interface {
 
 // Registry publishes agents and lists them.
 type Registry interface {
+	// Register keeps the agent in the list until ctx ends. base.ErrFenced when another process has its node id now.
 	Register(ctx context.Context, agent *metalogpb.Agent) error
 	FollowAgents(ctx context.Context, fn func([]*metalogpb.Agent)) error
 }
@@ -45,6 +46,7 @@ type Registry interface {
 type Config struct {
 	Kafka       kafkaapi.Config
 	Advertise   kafkaapi.Broker // as clients reach it
+	Instance    []byte          // of the process, random: tells it from another one with the same node id
 	Listener    net.Listener
 	Cluster     base.ClusterID
 	Version     string
@@ -126,7 +128,7 @@ func quiet(err error) error {
 
 func (a *Agent) registration() *metalogpb.Agent {
 	b := a.cfg.Advertise
-	return &metalogpb.Agent{NodeId: b.NodeID, Host: b.Host, Port: b.Port, Zone: b.Rack, Roles: []string{"kafka"}, Version: a.cfg.Version}
+	return &metalogpb.Agent{NodeId: b.NodeID, Host: b.Host, Port: b.Port, Zone: b.Rack, Roles: []string{"kafka"}, Version: a.cfg.Version, Instance: a.cfg.Instance}
 }
 
 // committer gives the appender its sessions and commits.

@@ -79,6 +79,7 @@ type Coordinator struct {
 	metrics  *metrics
 	leading  atomic.Bool
 	fenced   atomic.Bool
+	settled  atomic.Uint64 // how many terms have begun to settle the role
 	heads    *sharedHead
 	// over is closed when the present term ends, after all its answers were released.
 	over atomic.Pointer[chan struct{}]
@@ -146,6 +147,7 @@ func (c *Coordinator) Run(ctx context.Context) error {
 	g.Go(func() error { return c.replica.Run(ctx) })
 	g.Go(func() error { return c.campaign(ctx) })
 	g.Go(func() error { return c.refuse(ctx) })
+	g.Go(func() error { return c.watchFence(ctx) })
 	return g.Wait()
 }
 

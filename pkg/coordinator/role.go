@@ -26,6 +26,7 @@ func FenceKey(e base.Epoch) string { return fmt.Sprintf("%s%08x", FencePrefix, u
 // etcd and serves reads only. (4) If neither is in reach A cannot know, and serves; the periodic peer check ends that as
 // soon as the peer can be asked. An optional witness closes this window; it is not part of this.
 func (c *Coordinator) settleRole(ctx context.Context, st *state.State, pos metastore.Position) error {
+	c.settled.Add(1)
 	own := st.Region().Epoch
 	if fencedBy(pos.Fence, own) {
 		c.setFenced(base.Epoch(pos.Fence.Epoch))
@@ -65,6 +66,31 @@ const RoleFenced = "fenced"
 func (c *Coordinator) setFenced(by base.Epoch) {
 	if !c.fenced.Swap(true) {
 		c.cfg.Logger.Warn("this region is fenced: it serves reads and refuses writes", "own_epoch", c.replica.State().Region().Epoch, "epoch", by)
+	}
+}
+
+// standbyLook is how often a coordinator that does not lead looks at the fence.
+const standbyLook = time.Second
+
+// watchFence lets a standby know that the region is fenced: agents ask it, too. It never lifts a fence; that is for the
+// next term to decide. What it read before a term settled the role does not count any more.
+func (c *Coordinator) watchFence(ctx context.Context) error {
+	tick := time.NewTicker(standbyLook)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		own, terms := c.replica.State().Region().Epoch, c.settled.Load()
+		if own == 0 || c.leading.Load() || c.fenced.Load() {
+			continue
+		}
+		pos, err := c.cfg.Log.Position(ctx)
+		if err == nil && fencedBy(pos.Fence, own) && c.settled.Load() == terms {
+			c.setFenced(base.Epoch(pos.Fence.Epoch))
+		}
 	}
 }
 

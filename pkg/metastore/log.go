@@ -20,6 +20,8 @@ var (
 	ErrAmbiguous = errors.New("it is unknown whether the entry was appended")
 	// ErrTrimmed says that entries asked for are no longer in etcd: read the archive.
 	ErrTrimmed = errors.New("entries have been trimmed")
+	// ErrLapse, as the cause for which a ctx ended, leaves a registration to its lease.
+	ErrLapse = errors.New("left to its lease")
 	// ErrChain says that an entry does not continue the one before: the log was set back, or is of another incarnation.
 	ErrChain = errors.New("the metalog's hash chain is broken")
 )
@@ -75,9 +77,11 @@ type Log interface {
 	// appends check the key's revision.
 	WriteFence(ctx context.Context, fence *metalogpb.Fence) error
 
-	// Register publishes an agent until ctx ends (lease), then takes it away. It renews the lease by itself and
-	// returns only with ctx.
-	Register(ctx context.Context, agent *metalogpb.Agent) error
+	// Register publishes an agent until ctx ends (lease), then takes it away, unless ctx ends with ErrLapse as its
+	// cause: then the lease does, so that the agent can be registered elsewhere meanwhile. stands is called each time
+	// the registration is in the list. It renews the lease by itself and returns only with ctx, or with
+	// base.ErrFenced when the node id belongs to another instance; a fresh one takes it over.
+	Register(ctx context.Context, agent *metalogpb.Agent, fresh bool, stands func()) error
 
 	// FollowAgents calls fn with the list of agents, sorted by node id, first as it stands, then at each change, until
 	// ctx ends. While the backend is away the last list stands: it keeps trying and does not call fn.

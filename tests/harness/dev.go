@@ -3,10 +3,12 @@ package harness
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/gnomon-stream/gnomon/internal/region"
@@ -66,40 +68,59 @@ func (d *Dev) Endpoints(name string) region.Endpoints {
 // StartEtcd runs an etcd of its own process, for --etcd-a and --etcd-b. Its URL stays the same when it is started again.
 func (d *Dev) StartEtcd(name string) (*Process, string) {
 	d.t.Helper()
-	dir := filepath.Join(d.Data, name, "etcd-apart")
+	return startEtcd(d.t, name, filepath.Join(d.Data, name, "etcd-apart"))
+}
+
+func startEtcd(t testing.TB, name, dir string) (*Process, string) {
+	t.Helper()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		d.t.Fatal(err)
+		t.Fatal(err)
 	}
 	file := filepath.Join(dir, "ports.json")
 	var ports []string
 	if raw, err := os.ReadFile(file); err == nil {
 		if err := json.Unmarshal(raw, &ports); err != nil {
-			d.t.Fatal(err)
+			t.Fatal(err)
 		}
 	} else {
-		ports = []string{freePort(d.t), freePort(d.t)}
-		for ports[1] == ports[0] {
-			ports[1] = freePort(d.t)
-		}
+		ports = freePorts(t, 2)
 		raw, _ := json.Marshal(ports) // two texts can be encoded
 		if err := os.WriteFile(file, raw, 0o644); err != nil {
-			d.t.Fatal(err)
+			t.Fatal(err)
 		}
 	}
-	p := start(d.t, "etcd of "+name, roleEtcd, slices.Concat([]string{filepath.Join(dir, "data")}, ports)...)
+	p := start(t, "etcd of "+name, roleEtcd, slices.Concat([]string{filepath.Join(dir, "data")}, ports)...)
 	return p, "http://127.0.0.1:" + ports[0]
 }
 
-func freePort(t testing.TB) string {
+// Ports that are kept over restarts lie below those that the system gives to outgoing connections (from 32768 on): one of
+// these could have the port while its process is down.
+const (
+	lowestPort  = 12_000
+	highestPort = 32_000
+)
+
+// freePorts finds n ports on which nobody listens.
+func freePorts(t testing.TB, n int) []string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var held []net.Listener
+	defer func() {
+		for _, l := range held {
+			_ = l.Close()
+		}
+	}()
+	var ports []string
+	for range 1000 {
+		port := strconv.Itoa(lowestPort + rand.IntN(highestPort-lowestPort))
+		l, err := net.Listen("tcp", "127.0.0.1:"+port)
+		if err != nil {
+			continue
+		}
+		held = append(held, l) // so that they differ
+		if ports = append(ports, port); len(ports) == n {
+			return ports
+		}
 	}
-	defer func() { _ = l.Close() }()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
+	t.Fatal("no free ports")
+	return nil
 }

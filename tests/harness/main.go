@@ -12,6 +12,7 @@ import (
 
 	"github.com/gnomon-stream/gnomon/internal/cli"
 	"github.com/gnomon-stream/gnomon/internal/cli/ops"
+	"github.com/gnomon-stream/gnomon/internal/daemon"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/embedetcd"
 )
 
@@ -20,15 +21,22 @@ const (
 	roleVariable = "GNOMON_TEST_ROLE"
 	roleCommand  = "command"
 	roleEtcd     = "etcd"
+	// Those of a cluster of processes.
+	roleAgent       = "agent"
+	roleCoordinator = "coordinator"
 )
 
-// Main runs the tests, or, in a process that a test started, the gnomon command or an etcd.
+// Main runs the tests, or, in a process that a test started, the gnomon command, an etcd, an agent or a coordinator.
 func Main(m *testing.M) {
 	switch os.Getenv(roleVariable) {
 	case roleCommand:
 		os.Exit(command())
 	case roleEtcd:
 		os.Exit(etcd(os.Args[1:]))
+	case roleAgent:
+		os.Exit(run(daemon.RunAgent))
+	case roleCoordinator:
+		os.Exit(run(daemon.RunCoordinator))
 	}
 	os.Exit(m.Run())
 }
@@ -40,6 +48,12 @@ func command() int {
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Now: time.Now, Version: cli.Version{Version: "test"},
 	}
 	return cli.Run(ctx, env, os.Args[1:], ops.Commands()...)
+}
+
+func run(what func(context.Context, daemon.Env) int) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return what(ctx, daemon.Env{Args: os.Args[1:], Getenv: os.Getenv, Out: os.Stdout, Err: os.Stderr, Now: time.Now, Version: "test"})
 }
 
 // etcd runs an etcd until a signal. args: directory, client port, peer port.

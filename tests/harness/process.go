@@ -71,6 +71,12 @@ func (p *Process) Stop() {
 	p.end(func() error { return p.p.Stop(stopTimeout) })
 }
 
+// Term is Stop by SIGTERM, as supervisors do it.
+func (p *Process) Term() {
+	p.t.Helper()
+	p.end(func() error { return p.p.Finish(syscall.SIGTERM, stopTimeout) })
+}
+
 func (p *Process) end(how func() error) {
 	p.t.Helper()
 	if p.expect() {

@@ -80,7 +80,7 @@ func Start(t testing.TB, o Options) *Region {
 		PeerEvery: 20 * time.Millisecond,
 	})
 	r.run("coordinator", r.Coord.Run)
-	r.startAgent(o, log)
+	r.startAgent(o, registry{log})
 	return r
 }
 
@@ -209,6 +209,13 @@ func (r *Region) Emit(events ...*metalogpb.Event) {
 
 // With lends the coordinator's state.
 func (r *Region) With(fn func(*state.State)) { r.Coord.Replica().With(fn) }
+
+// registry is the list of agents as the agent of the same process sees it.
+type registry struct{ *memory.Log }
+
+func (r registry) Register(ctx context.Context, agent *metalogpb.Agent) error {
+	return r.Log.Register(ctx, agent, true, func() {})
+}
 
 // local is the coordinator as the agent of the same process sees it.
 type local struct{ *coordinator.Coordinator }

@@ -1,20 +1,30 @@
 package etcd
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/metastore"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 )
 
 // Register implements metastore.Log.
-func (l *Log) Register(ctx context.Context, agent *metalogpb.Agent) error {
+func (l *Log) Register(ctx context.Context, agent *metalogpb.Agent, fresh bool, stands func()) error {
 	for ctx.Err() == nil {
-		if err := l.registerOnce(ctx, agent); err != nil && ctx.Err() == nil {
+		stood, err := l.registerOnce(ctx, agent, fresh, stands)
+		fresh = fresh && !stood
+		switch {
+		case ctx.Err() != nil:
+		case errors.Is(err, base.ErrFenced):
+			return err
+		case err != nil:
 			l.cfg.Logger.Warn("registration of the agent", "node_id", agent.NodeId, "error", err)
 		}
 		select {
@@ -28,23 +38,59 @@ func (l *Log) Register(ctx context.Context, agent *metalogpb.Agent) error {
 const agentRetry = 200 * time.Millisecond
 
 // registerOnce keeps the registration until the lease is lost or ctx ends.
-func (l *Log) registerOnce(ctx context.Context, agent *metalogpb.Agent) error {
+func (l *Log) registerOnce(ctx context.Context, agent *metalogpb.Agent, fresh bool, stands func()) (stood bool, err error) {
 	lease, err := l.grant(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer lease.stop()
-	pctx, cancel := l.call(ctx)
-	defer cancel()
-	key := l.key(fmt.Sprintf("agents/%010d", agent.NodeId))
-	if _, err := l.client.Put(pctx, key, encode(agent), clientv3.WithLease(lease.id)); err != nil {
-		return failure("register the agent", err)
+	if err := l.putAgent(ctx, lease.id, agent, fresh); err != nil {
+		return false, errors.Join(err, lease.revoke(context.WithoutCancel(ctx)))
 	}
+	stands()
 	select {
 	case <-lease.lost:
-		return nil
+		if ctx.Err() == nil {
+			return true, nil
+		}
 	case <-ctx.Done():
-		return lease.revoke(context.WithoutCancel(ctx))
+	}
+	if errors.Is(context.Cause(ctx), metastore.ErrLapse) {
+		return true, nil
+	}
+	return true, lease.revoke(context.WithoutCancel(ctx))
+}
+
+// putAgent puts the key under the lease. From another lease of the same instance, that of a coordinator that went away,
+// it is moved: when that one ends, the key stays.
+func (l *Log) putAgent(ctx context.Context, lease clientv3.LeaseID, agent *metalogpb.Agent, fresh bool) error {
+	ctx, cancel := l.call(ctx)
+	defer cancel()
+	key := l.key(fmt.Sprintf("agents/%010d", agent.NodeId))
+	for {
+		got, err := l.client.Get(ctx, key)
+		if err != nil {
+			return failure("register the agent", err)
+		}
+		revision := int64(0)
+		if len(got.Kvs) > 0 {
+			revision = got.Kvs[0].ModRevision
+			holder := &metalogpb.Agent{}
+			if err := decode("agents", got.Kvs[0].Value, holder); err != nil {
+				return err
+			}
+			if !fresh && !bytes.Equal(holder.Instance, agent.Instance) {
+				return fmt.Errorf("node id %d belongs to another process, at %s:%d: %w", agent.NodeId, holder.Host, holder.Port, base.ErrFenced)
+			}
+		}
+		txn, err := l.client.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(key), "=", revision)).
+			Then(clientv3.OpPut(key, encode(agent), clientv3.WithLease(lease))).Commit()
+		switch {
+		case err != nil:
+			return failure("register the agent", err)
+		case txn.Succeeded:
+			return nil
+		}
 	}
 }
 

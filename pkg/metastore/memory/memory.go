@@ -1,8 +1,10 @@
 package memory
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -223,23 +225,31 @@ func (l *Log) WriteFence(_ context.Context, fence *metalogpb.Fence) error {
 	})
 }
 
-// Register implements metastore.Log.
-func (l *Log) Register(ctx context.Context, agent *metalogpb.Agent) error {
-	set := func(a *metalogpb.Agent) func(*Server) error {
-		return func(s *Server) error {
-			delete(s.agents, agent.NodeId)
-			if a != nil {
-				s.agents[agent.NodeId] = a
-			}
-			s.signal()
-			return nil
+// Register implements metastore.Log. There are no leases: what is left to its lease stays.
+func (l *Log) Register(ctx context.Context, agent *metalogpb.Agent, fresh bool, stands func()) error {
+	err := l.locked("register", func(s *Server) error {
+		if holder := s.agents[agent.NodeId]; holder != nil && !fresh && !bytes.Equal(holder.Instance, agent.Instance) {
+			return fmt.Errorf("node id %d belongs to another process, at %s:%d: %w", agent.NodeId, holder.Host, holder.Port, base.ErrFenced)
 		}
-	}
-	if err := l.locked("register", set(agent)); err != nil {
+		s.agents[agent.NodeId] = agent
+		s.signal()
+		return nil
+	})
+	if err != nil {
 		return err
 	}
+	stands()
 	<-ctx.Done()
-	_ = l.locked("unregister", set(nil))
+	if errors.Is(context.Cause(ctx), metastore.ErrLapse) {
+		return ctx.Err()
+	}
+	_ = l.locked("unregister", func(s *Server) error {
+		if s.agents[agent.NodeId] == agent { // as with leases: not what another registration has put since
+			delete(s.agents, agent.NodeId)
+			s.signal()
+		}
+		return nil
+	})
 	return ctx.Err()
 }
 

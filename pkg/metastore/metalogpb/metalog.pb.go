@@ -5144,14 +5144,16 @@ func (x *Leader) GetId() string {
 
 // Agent is the value of an agent's registration.
 type Agent struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	NodeId        int32                  `protobuf:"varint,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
-	Host          string                 `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
-	Port          int32                  `protobuf:"varint,3,opt,name=port,proto3" json:"port,omitempty"`
-	Zone          string                 `protobuf:"bytes,4,opt,name=zone,proto3" json:"zone,omitempty"`
-	Roles         []string               `protobuf:"bytes,5,rep,name=roles,proto3" json:"roles,omitempty"`
-	Version       string                 `protobuf:"bytes,6,opt,name=version,proto3" json:"version,omitempty"`
-	Session       uint64                 `protobuf:"varint,7,opt,name=session,proto3" json:"session,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	NodeId  int32                  `protobuf:"varint,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	Host    string                 `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
+	Port    int32                  `protobuf:"varint,3,opt,name=port,proto3" json:"port,omitempty"`
+	Zone    string                 `protobuf:"bytes,4,opt,name=zone,proto3" json:"zone,omitempty"`
+	Roles   []string               `protobuf:"bytes,5,rep,name=roles,proto3" json:"roles,omitempty"`
+	Version string                 `protobuf:"bytes,6,opt,name=version,proto3" json:"version,omitempty"`
+	Session uint64                 `protobuf:"varint,7,opt,name=session,proto3" json:"session,omitempty"`
+	// Of the process, random: tells it from another one with the same node id.
+	Instance      []byte `protobuf:"bytes,8,opt,name=instance,proto3" json:"instance,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5233,6 +5235,13 @@ func (x *Agent) GetSession() uint64 {
 		return x.Session
 	}
 	return 0
+}
+
+func (x *Agent) GetInstance() []byte {
+	if x != nil {
+		return x.Instance
+	}
+	return nil
 }
 
 var File_gnomon_metalog_v1_metalog_proto protoreflect.FileDescriptor
@@ -5679,7 +5688,7 @@ const file_gnomon_metalog_v1_metalog_proto_rawDesc = "" +
 	"\x06Leader\x12\x14\n" +
 	"\x05nonce\x18\x01 \x01(\fR\x05nonce\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x0e\n" +
-	"\x02id\x18\x03 \x01(\tR\x02id\"\xa6\x01\n" +
+	"\x02id\x18\x03 \x01(\tR\x02id\"\xc2\x01\n" +
 	"\x05Agent\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\x05R\x06nodeId\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12\x12\n" +
@@ -5687,7 +5696,8 @@ const file_gnomon_metalog_v1_metalog_proto_rawDesc = "" +
 	"\x04zone\x18\x04 \x01(\tR\x04zone\x12\x14\n" +
 	"\x05roles\x18\x05 \x03(\tR\x05roles\x12\x18\n" +
 	"\aversion\x18\x06 \x01(\tR\aversion\x12\x18\n" +
-	"\asession\x18\a \x01(\x04R\asessionB9Z7github.com/gnomon-stream/gnomon/pkg/metastore/metalogpbb\x06proto3"
+	"\asession\x18\a \x01(\x04R\asession\x12\x1a\n" +
+	"\binstance\x18\b \x01(\fR\binstanceB9Z7github.com/gnomon-stream/gnomon/pkg/metastore/metalogpbb\x06proto3"
 
 var (
 	file_gnomon_metalog_v1_metalog_proto_rawDescOnce sync.Once

@@ -37,6 +37,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Backend) {
 		{"a leader that is restarted need not wait", testSameID},
 		{"pointers", testPointers},
 		{"agents come and go", testAgents},
+		{"an agent moves between coordinators", testAgentMoves},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, fresh(t)) })
 	}
@@ -292,11 +293,11 @@ func testAgents(t *testing.T, b Backend) {
 	}
 	await()
 	two, leave := context.WithCancel(ctx)
-	go func() { _ = l.Register(two, &metalogpb.Agent{NodeId: 2}) }()
+	go func() { _ = l.Register(two, &metalogpb.Agent{NodeId: 2}, true, func() {}) }()
 	await(2)
 	one, bye := context.WithCancel(ctx)
 	defer bye()
-	go func() { _ = l.Register(one, &metalogpb.Agent{NodeId: 1}) }()
+	go func() { _ = l.Register(one, &metalogpb.Agent{NodeId: 1}, true, func() {}) }()
 	await(1, 2)
 	leave()
 	await(1)

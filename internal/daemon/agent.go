@@ -1,0 +1,73 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gnomon-stream/gnomon/internal/region"
+)
+
+// agentOptions are what an agent can be configured with.
+type agentOptions struct {
+	region.AgentConfig
+	level slog.Level
+}
+
+func (o *agentOptions) settings() settings {
+	o.KafkaAddr, o.AdminAddr, o.level = "127.0.0.1:9092", "127.0.0.1:9645", slog.LevelWarn
+	l := &o.Limits
+	return settings{
+		{"node-id", "broker id, one's own over both regions", true, number(&o.NodeID, 0, math.MaxInt32)},
+		{"listen", "host:port for Kafka clients; default " + o.KafkaAddr, false, address(&o.KafkaAddr)},
+		{"advertise", "host:port that clients are told; default: as it is listened on", false, address(&o.Advertise)},
+		{"admin-listen", "host:port for health, metrics and profiles; default " + o.AdminAddr, false, address(&o.AdminAddr)},
+		{"coordinators", "URLs of the region's coordinators", true, urls(&o.Coordinators)},
+		{"bucket", "bucket of the region: s3://bucket/prefix?… or file:///dir", true, text(&o.BucketURL)},
+		{"zone", "where the agent runs, for clients with client.rack", false, text(&o.Zone)},
+		{"flush-profile", "latency: an object at once; cost: each 250 ms; default latency", false, profile(&o.Appender)},
+		{"cache-bytes", "of the read cache; default 256 MiB", false, number(&o.CacheBytes, 1<<20, math.MaxInt64)},
+		{"max-connections", "open connections; default 10000", false, number(&l.Connections, 1, math.MaxInt32)},
+		{"max-connections-per-address", "open connections from one address; default 1000", false, number(&l.ConnectionsPerAddress, 1, math.MaxInt32)},
+		{"max-request-bytes", "of one Produce request; default 100 MiB", false, number(&l.RequestBytes, 1<<10, math.MaxInt32)},
+		{"max-buffered-bytes", "of the requests of all connections; default 256 MiB", false, number(&l.BufferedBytes, 1<<20, math.MaxInt64)},
+		{"log-level", "debug, info, warn or error; default warn", false, level(&o.level)},
+	}
+}
+
+// RunAgent runs an agent until ctx ends, and returns the exit code.
+func RunAgent(ctx context.Context, env Env) int {
+	var o agentOptions
+	if code, ok := env.load("agent", o.settings()); !ok {
+		return code
+	}
+	o.Version, o.Now, o.Logger = env.Version, env.Now, env.logger(o.level)
+	return env.exit("agent", serveAgent(ctx, env, o.AgentConfig))
+}
+
+func serveAgent(ctx context.Context, env Env, cfg region.AgentConfig) error {
+	a, err := region.OpenAgent(ctx, cfg)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // asked to stop while it waited for a coordinator
+		}
+		return err
+	}
+	defer a.Close()
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return a.Run(gctx) })
+	g.Go(func() error {
+		if a.WaitReady(gctx) == nil {
+			_, _ = fmt.Fprintf(env.Out, "ready: agent %d  kafka %s  admin %s\n", cfg.NodeID, a.KafkaAddr(), a.AdminURL())
+		}
+		return nil
+	})
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gnomon-stream/gnomon/internal/region"
+)
+
+// regionNumberMax: region epochs are n·8 + region number.
+const regionNumberMax = 7
+
+// snapshotEveryMax bounds how much of the log a start may have to replay.
+const snapshotEveryMax = 1_000_000
+
+// coordinatorOptions are what a coordinator can be configured with.
+type coordinatorOptions struct {
+	region.CoordinatorConfig
+	peers []string
+	level slog.Level
+}
+
+func (o *coordinatorOptions) settings() settings {
+	o.AdminAddr, o.level = "127.0.0.1:9644", slog.LevelWarn
+	id := &o.Identity
+	return settings{
+		{"id", "name of this coordinator, one's own in the region and the same at each start", true, text(&o.ID)},
+		{"listen", "host:port for agents, operators and links; default " + o.AdminAddr, false, address(&o.AdminAddr)},
+		{"advertise-url", "URL under which agents and other coordinators reach it; default: as it is listened on", false, oneURL(&o.AdvertiseURL)},
+		{"etcd", "client URLs of the region's etcd", true, urls(&o.EtcdEndpoints)},
+		{"bucket", "bucket of the region: s3://bucket/prefix?… or file:///dir", true, text(&o.BucketURL)},
+		{"cluster-id", "of the region, 32 hexadecimal digits; each region has its own", true, clusterID(&id.ClusterID)},
+		{"kafka-cluster-id", "that clients see; the same in both regions", true, text(&id.KafkaClusterID)},
+		{"region-number", "one's own in the pair, 1 to 7", true, number(&id.Region, 1, regionNumberMax)},
+		{"region-name", "as status shows it", true, text(&id.RegionName)},
+		{"peers", "URLs of the other region's coordinators, for a region that comes back to find out that it was replaced", false, urls(&o.peers)},
+		{"snapshot-every", "entries of the metalog between two snapshots; default 20000", false, number(&o.SnapshotEvery, 1, snapshotEveryMax)},
+		{"log-level", "debug, info, warn or error; default warn", false, level(&o.level)},
+	}
+}
+
+// RunCoordinator runs a coordinator until ctx ends, and returns the exit code.
+func RunCoordinator(ctx context.Context, env Env) int {
+	var o coordinatorOptions
+	if code, ok := env.load("coordinator", o.settings()); !ok {
+		return code
+	}
+	o.Version, o.Now, o.Logger = env.Version, env.Now, env.logger(o.level)
+	if len(o.peers) > 0 {
+		o.PeerURLs = func() ([]string, error) { return o.peers, nil }
+	}
+	return env.exit("coordinator", serveCoordinator(ctx, env, o.CoordinatorConfig))
+}
+
+func serveCoordinator(ctx context.Context, env Env, cfg region.CoordinatorConfig) error {
+	c, err := region.OpenCoordinator(ctx, cfg)
+	if err != nil {
+		return fmt.Errorf("coordinator %s: %w", cfg.ID, err)
+	}
+	defer c.Close()
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.Run(gctx) })
+	g.Go(func() error {
+		if c.WaitReady(gctx) == nil {
+			_, _ = fmt.Fprintf(env.Out, "ready: coordinator %s  %s\n", cfg.ID, c.URL())
+		}
+		return nil
+	})
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func env(args []string, vars map[string]string) (Env, *bytes.Buffer) {
+	var errs bytes.Buffer
+	return Env{Args: args, Getenv: func(k string) string { return vars[k] }, Out: &errs, Err: &errs, Now: time.Now, Version: "test"}, &errs
+}
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "x.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// The samples are complete, and say what they seem to.
+func TestSamples(t *testing.T) {
+	var a agentOptions
+	e, errs := env([]string{"--config", "../../deploy/agent.yaml"}, nil)
+	if _, ok := e.load("agent", a.settings()); !ok {
+		t.Fatal(errs)
+	}
+	if a.NodeID != 1 || a.KafkaAddr != "0.0.0.0:9092" || len(a.Coordinators) != 2 || a.Limits.Connections != 10_000 || a.Appender.FlushInterval == 0 {
+		t.Errorf("%+v", a)
+	}
+	var c coordinatorOptions
+	e, errs = env([]string{"--config", "../../deploy/coordinator.yaml"}, nil)
+	if _, ok := e.load("coordinator", c.settings()); !ok {
+		t.Fatal(errs)
+	}
+	if c.ID != "coordinator-1" || len(c.EtcdEndpoints) != 3 || c.Identity.Region != 1 || c.Identity.ClusterID[0] != 0x6b || len(c.peers) != 2 {
+		t.Errorf("%+v", c)
+	}
+}
+
+// Flags win over variables, and those over the file.
+func TestOrder(t *testing.T) {
+	file := write(t, "zone: file\nlisten: 127.0.0.1:1\nnode-id: 3\ncoordinators: [http://c:1, http://d:2]\nbucket: file:///b\n")
+	e, errs := env([]string{"--config", file, "--zone", "flag"}, map[string]string{"GNOMON_ZONE": "variable", "GNOMON_LISTEN": "127.0.0.1:2"})
+	var a agentOptions
+	if _, ok := e.load("agent", a.settings()); !ok {
+		t.Fatal(errs)
+	}
+	if a.Zone != "flag" || a.KafkaAddr != "127.0.0.1:2" || a.NodeID != 3 || strings.Join(a.Coordinators, " ") != "http://c:1 http://d:2" {
+		t.Errorf("%+v", a)
+	}
+}
+
+// Each mistake is one sentence that names the place and the remedy, and exit code 2.
+func TestMistakes(t *testing.T) {
+	whole := "node-id: 3\ncoordinators: http://c:1\nbucket: file:///b\n"
+	for name, c := range map[string]struct {
+		text string
+		args []string
+		vars map[string]string
+		want string
+	}{
+		"unknown":        {whole + "node: 3\n", nil, nil, `x.yaml line 4: unknown setting "node"; known are node-id, listen`},
+		"twice":          {whole + "zone: x\nzone: y\n", nil, nil, "x.yaml line 5: zone is set twice"},
+		"no mapping":     {"- node-id\n", nil, nil, "line 1: settings have the form name: value"},
+		"nested":         {whole + "zone: {a: b}\n", nil, nil, "x.yaml line 4: zone: the value is neither plain nor a list"},
+		"out of range":   {whole, []string{"--node-id", "-1"}, nil, `--node-id is "-1": use a number from 0 to 2147483647`},
+		"variable":       {whole, nil, map[string]string{"GNOMON_LISTEN": "9092"}, `GNOMON_LISTEN is "9092": use host:port`},
+		"URL":            {"coordinators: 10.0.0.5:9644\n", nil, nil, `x.yaml line 1: coordinators is "10.0.0.5:9644": use http://host:port`},
+		"missing":        {"node-id: 3\nbucket: file:///b\n", nil, nil, "coordinators is missing (URLs of the region's coordinators): set it in the configuration file, by --coordinators, or by GNOMON_COORDINATORS"},
+		"unknown flag":   {whole, []string{"--nodeid", "1"}, nil, "flag provided but not defined: -nodeid; see agent --help"},
+		"an argument":    {whole, []string{"run"}, nil, `agent takes no arguments, only flags: "run"`},
+		"no such level":  {whole, []string{"--log-level", "loud"}, nil, "use debug, info, warn or error"},
+		"no YAML":        {"a: [", nil, nil, "x.yaml: yaml:"},
+		"flush profile":  {whole + "flush-profile: fast\n", nil, nil, "use latency or cost"},
+		"no file at all": {"", []string{"--config", "/nowhere.yaml"}, nil, "configuration file: open /nowhere.yaml"},
+	} {
+		e, errs := env(append([]string{"--config", write(t, c.text)}, c.args...), c.vars)
+		if code := RunAgent(context.Background(), e); code != exitUsage {
+			t.Errorf("%s: exit code %d", name, code)
+		}
+		if got := errs.String(); !strings.HasPrefix(got, "agent: ") || !strings.Contains(got, c.want) || strings.Count(got, "\n") != 1 && name != "no YAML" {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	e, errs := env([]string{"--id", "c", "--cluster-id", "xyz"}, nil)
+	if code := RunCoordinator(context.Background(), e); code != exitUsage || !strings.Contains(errs.String(), "use 32 hexadecimal digits") {
+		t.Errorf("%d, %s", code, errs)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	e, out := env([]string{"--help"}, nil)
+	if code := RunCoordinator(context.Background(), e); code != 0 || !strings.Contains(out.String(), "GNOMON_REGION_NUMBER") {
+		t.Errorf("%d, %s", code, out)
+	}
+}

@@ -1,0 +1,229 @@
+package region
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/agent"
+	"github.com/gnomon-stream/gnomon/pkg/agent/remote"
+	"github.com/gnomon-stream/gnomon/pkg/coordinator"
+	"github.com/gnomon-stream/gnomon/pkg/coordinatorpb"
+	"github.com/gnomon-stream/gnomon/pkg/kafkaapi"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/appender"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
+)
+
+// AgentConfig of an agent that runs apart from its coordinators.
+type AgentConfig struct {
+	NodeID int32
+	// KafkaAddr and AdminAddr are host:port to listen on; port 0 takes a free one.
+	KafkaAddr, AdminAddr string
+	// Advertise is the host:port that clients are told; empty means as it is listened on.
+	Advertise string
+	Zone      string
+	// Coordinators are the URLs of the region's coordinators.
+	Coordinators []string
+	BucketURL    string
+	Limits       kafkaapi.Limits
+	CacheBytes   int64 // of the read cache; 0 means the default
+	Appender     appender.Config
+	Version      string
+	Logger       *slog.Logger
+	Now          func() time.Time
+}
+
+// Agent is one agent in a process of its own.
+type Agent struct {
+	cfg      AgentConfig
+	registry *prometheus.Registry
+	kafka    net.Listener
+	admin    net.Listener
+	client   *remote.Client
+	bucket   objstore.Store
+	agent    *agent.Agent
+}
+
+// OpenAgent asks the coordinators which cluster this is, for as long as it takes one to answer, and checks what can be
+// checked before serving: the ports, the bucket. Each problem is one sentence.
+func OpenAgent(ctx context.Context, cfg AgentConfig) (*Agent, error) {
+	a := &Agent{cfg: cfg, registry: newRegistry()}
+	if err := a.open(ctx); err != nil {
+		a.Close()
+		return nil, fmt.Errorf("agent %d: %w", cfg.NodeID, err)
+	}
+	return a, nil
+}
+
+func (a *Agent) open(ctx context.Context) error {
+	var err error
+	if a.kafka, err = listen("Kafka", a.cfg.KafkaAddr); err != nil {
+		return err
+	}
+	if a.admin, err = listen("admin", a.cfg.AdminAddr); err != nil {
+		return err
+	}
+	a.client, err = remote.New(remote.Config{Coordinators: a.cfg.Coordinators, HTTP: remote.NewHTTP(), Logger: a.cfg.Logger})
+	if err != nil {
+		return err
+	}
+	id, err := a.identify(ctx)
+	if err != nil {
+		return err
+	}
+	if a.bucket, err = openBucket(ctx, a.cfg.BucketURL, id, a.cfg.Now()); err != nil {
+		return err
+	}
+	at := a.cfg.Advertise
+	if at == "" {
+		at = a.kafka.Addr().String()
+	}
+	a.agent, err = newAgent(agentParts{
+		nodeID: a.cfg.NodeID, listener: a.kafka, advertise: at, zone: a.cfg.Zone, cluster: id.ClusterID, coordinator: a.client, registry: a.client,
+		bucket: a.bucket, limits: a.cfg.Limits, cacheBytes: a.cfg.CacheBytes, appender: a.cfg.Appender, version: a.cfg.Version,
+		logger: a.cfg.Logger, metrics: a.registry, now: a.cfg.Now,
+	})
+	return err
+}
+
+const (
+	identifyRetry = 500 * time.Millisecond
+	identifyWarn  = 20 // attempts between two warnings
+)
+
+// identify takes the cluster's identity from a coordinator.
+func (a *Agent) identify(ctx context.Context) (coordinator.Identity, error) {
+	for n := 0; ; n++ {
+		resp, err := a.client.Identify(ctx)
+		if err == nil {
+			return identityOf(resp)
+		}
+		if n%identifyWarn == 0 {
+			a.cfg.Logger.Warn("waits for a coordinator", "coordinators", a.cfg.Coordinators, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return coordinator.Identity{}, fmt.Errorf("no coordinator of %v answered: %w: %w", a.cfg.Coordinators, base.ErrUnavailable, ctx.Err())
+		case <-time.After(identifyRetry):
+		}
+	}
+}
+
+func identityOf(m *coordinatorpb.IdentifyResponse) (coordinator.Identity, error) {
+	id := coordinator.Identity{KafkaClusterID: m.KafkaClusterId, Region: base.RegionNumber(m.RegionNumber), RegionName: m.RegionName}
+	if len(m.ClusterId) != len(id.ClusterID) {
+		return id, fmt.Errorf("the coordinator names a cluster id of %d bytes: %w", len(m.ClusterId), base.ErrVersion)
+	}
+	id.ClusterID = base.ClusterID(m.ClusterId)
+	return id, nil
+}
+
+// agentParts are what an agent is made of, in whatever process it runs.
+type agentParts struct {
+	nodeID      int32
+	listener    net.Listener
+	advertise   string
+	zone        string
+	cluster     base.ClusterID
+	coordinator agent.Coordinator
+	registry    agent.Registry
+	bucket      objstore.Store
+	limits      kafkaapi.Limits
+	cacheBytes  int64
+	appender    appender.Config
+	version     string
+	logger      *slog.Logger
+	metrics     prometheus.Registerer
+	now         func() time.Time
+}
+
+func newAgent(p agentParts) (*agent.Agent, error) {
+	host, portText, err := net.SplitHostPort(p.advertise)
+	if err != nil {
+		return nil, err
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil {
+		return nil, fmt.Errorf("port of the advertised address %q: %w", p.advertise, err)
+	}
+	instance := make([]byte, 16)
+	_, _ = rand.Read(instance) // never fails
+	kafka := kafkaapi.DefaultConfig(p.nodeID)
+	kafka.Limits = p.limits
+	return agent.New(agent.Config{
+		Kafka: kafka, Advertise: kafkaapi.Broker{NodeID: p.nodeID, Host: host, Port: int32(port), Rack: p.zone}, Instance: instance,
+		Listener: p.listener, Cluster: p.cluster, Version: p.version, Coordinator: p.coordinator, Registry: p.registry,
+		Store: p.bucket, Objects: objstore.AsObjects(p.bucket), Appender: p.appender, CacheBytes: p.cacheBytes,
+		Logger:     p.logger.With("node_id", p.nodeID),
+		Registerer: prometheus.WrapRegistererWith(prometheus.Labels{"node_id": strconv.Itoa(int(p.nodeID))}, p.metrics), Now: p.now,
+	})
+}
+
+// KafkaAddr and AdminURL are where the agent listens.
+func (a *Agent) KafkaAddr() string { return a.kafka.Addr().String() }
+
+// AdminURL is where health and metrics are.
+func (a *Agent) AdminURL() string { return "http://" + a.admin.Addr().String() }
+
+// Run serves until ctx ends: clients are sent to other agents first, and what they have in flight is committed and
+// answered.
+func (a *Agent) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var port errgroup.Group
+	port.Go(func() error {
+		err := serveHTTP(serving, a.admin, a.handler())
+		if err != nil {
+			cancel()
+		}
+		return err
+	})
+	err := a.agent.Run(ctx)
+	stop()
+	return errors.Join(err, port.Wait())
+}
+
+func (a *Agent) handler() http.Handler {
+	mux := http.NewServeMux()
+	handleProcess(mux, a.registry, a.Ready)
+	return mux
+}
+
+// Ready tells whether the view is loaded, so that clients are served.
+func (a *Agent) Ready() bool { return a.agent.View().Replica().Applied() >= 1 }
+
+// WaitReady waits for Ready.
+func (a *Agent) WaitReady(ctx context.Context) error {
+	return await(ctx, a.Ready, fmt.Sprintf("agent %d has not loaded the cluster's state", a.cfg.NodeID))
+}
+
+// Close gives everything back that OpenAgent took.
+func (a *Agent) Close() {
+	var errs []error
+	for _, l := range []net.Listener{a.kafka, a.admin} {
+		if l != nil {
+			errs = append(errs, closeListener(l))
+		}
+	}
+	if a.client != nil {
+		a.client.Close()
+	}
+	if a.bucket != nil {
+		errs = append(errs, a.bucket.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		a.cfg.Logger.Warn("close", "error", err)
+	}
+}

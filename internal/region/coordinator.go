@@ -1,0 +1,207 @@
+package region
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/coordinator"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/etcd"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/open"
+	"github.com/gnomon-stream/gnomon/pkg/shadow"
+)
+
+// CoordinatorConfig of a coordinator.
+type CoordinatorConfig struct {
+	// ID tells the coordinator from others of the region; it stays the same over restarts.
+	ID       string
+	Identity coordinator.Identity
+	// EtcdEndpoints are the client URLs of the region's etcd.
+	EtcdEndpoints []string
+	// BucketURL is file:///dir or s3://bucket/prefix?….
+	BucketURL string
+	// AdminAddr is the host:port to listen on; port 0 takes a free one.
+	AdminAddr string
+	// AdvertiseURL is where agents and other coordinators reach AdminAddr; empty means as it is listened on.
+	AdvertiseURL string
+	// PeerURLs finds the admin URLs of the other region, none and no error when there is none.
+	PeerURLs      func() ([]string, error)
+	SnapshotEvery base.Seq // see coordinator.Config
+	Version       string
+	Logger        *slog.Logger
+	Now           func() time.Time
+}
+
+// Coordinator is one coordinator with what belongs to it: the links that it runs while it leads, and the admin port.
+type Coordinator struct {
+	cfg      CoordinatorConfig
+	registry *prometheus.Registry
+	bucket   objstore.Store
+	log      *etcd.Log
+	coord    *coordinator.Coordinator
+	links    *linkManager
+	roster   *roster
+	admin    net.Listener
+	// ready tells whether the process serves; set before Run.
+	ready func() bool
+}
+
+// OpenCoordinator checks everything that can be checked before serving: the port, the bucket (reach, conditional writes,
+// whose it is). Each problem is one sentence.
+func OpenCoordinator(ctx context.Context, cfg CoordinatorConfig) (*Coordinator, error) {
+	c := &Coordinator{cfg: cfg, registry: newRegistry()}
+	c.ready = c.informed
+	if err := c.open(ctx); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Coordinator) open(ctx context.Context) error {
+	var err error
+	if c.admin, err = listen("admin", c.cfg.AdminAddr); err != nil {
+		return err
+	}
+	if c.bucket, err = openBucket(ctx, c.cfg.BucketURL, c.cfg.Identity, c.cfg.Now()); err != nil {
+		return err
+	}
+	c.log, err = etcd.Open(etcd.Config{Endpoints: c.cfg.EtcdEndpoints, Cluster: c.cfg.Identity.ClusterID, Logger: c.cfg.Logger})
+	if err != nil {
+		return err
+	}
+	c.coord = coordinator.New(coordinator.Config{
+		ID: c.cfg.ID, Address: c.URL(), Log: c.log, Objects: objstore.AsObjects(c.bucket), Identity: c.cfg.Identity,
+		Peer: c.peer(), Now: c.cfg.Now, Logger: c.cfg.Logger, Registerer: c.registry, SnapshotEvery: c.cfg.SnapshotEvery,
+	})
+	c.links = newLinkManager(c.coord, c.bucket, c.cfg, shadow.NewMetrics(c.registry))
+	c.roster = newRoster()
+	return nil
+}
+
+// openBucket proves that the bucket can be used, and claims it for this cluster.
+func openBucket(ctx context.Context, url string, id coordinator.Identity, now time.Time) (objstore.Store, error) {
+	bucket, err := open.Open(ctx, url, open.Options{})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	err = objstore.ProbeConditionalPut(ctx, bucket, fmt.Sprintf("meta/probe/%d-%d", id.Region, now.UnixNano()))
+	if err == nil {
+		err = objstore.ClaimBucket(ctx, bucket, objstore.Claim{ClusterID: id.ClusterID, KafkaClusterID: id.KafkaClusterID, Region: id.Region})
+	}
+	if err != nil {
+		return nil, errors.Join(err, bucket.Close())
+	}
+	return bucket, nil
+}
+
+func listen(what, addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("%s address %s cannot be opened: stop what listens there, or choose another port: %w", what, addr, err)
+	}
+	return l, nil
+}
+
+// URL is where others reach the coordinator.
+func (c *Coordinator) URL() string {
+	if c.cfg.AdvertiseURL != "" {
+		return c.cfg.AdvertiseURL
+	}
+	return "http://" + c.admin.Addr().String()
+}
+
+func (c *Coordinator) peer() coordinator.Peer {
+	if c.cfg.PeerURLs == nil {
+		return nil
+	}
+	return &peer{urls: c.cfg.PeerURLs, cluster: c.cfg.Identity.ClusterID, http: http.DefaultClient}
+}
+
+// Run serves until ctx ends. The term ends first, so that another coordinator may lead at once; what agents ask meanwhile
+// is told so, and goes there.
+func (c *Coordinator) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	port, sctx := errgroup.WithContext(serving)
+	for _, run := range []func(context.Context) error{c.serveAdmin, c.followAgents} {
+		port.Go(func() error {
+			err := run(sctx)
+			if err != nil {
+				cancel()
+			}
+			return err
+		})
+	}
+	term, tctx := errgroup.WithContext(ctx)
+	term.Go(func() error { return c.coord.Run(tctx) })
+	term.Go(func() error { return c.links.run(tctx) })
+	err := term.Wait()
+	stop()
+	return errors.Join(err, port.Wait())
+}
+
+// followAgents keeps the list of agents for those who ask this coordinator.
+func (c *Coordinator) followAgents(ctx context.Context) error {
+	if err := c.log.FollowAgents(ctx, c.roster.set); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// informed tells whether the coordinator knows the cluster: it leads, or follows a log that a leader has begun.
+func (c *Coordinator) informed() bool { return c.coord.Replica().Applied() >= 1 }
+
+// WaitReady waits until the coordinator leads, or follows a leader.
+func (c *Coordinator) WaitReady(ctx context.Context) error {
+	return await(ctx, c.ready, "the coordinator has found neither a leader nor a cluster to found")
+}
+
+// await polls until a condition holds.
+func await(ctx context.Context, condition func() bool, missing string) error {
+	for !condition() {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w: %w", missing, base.ErrUnavailable, context.Cause(ctx))
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// Close gives everything back that OpenCoordinator took.
+func (c *Coordinator) Close() {
+	var errs []error
+	if c.admin != nil {
+		errs = append(errs, closeListener(c.admin))
+	}
+	if c.log != nil {
+		errs = append(errs, c.log.Close())
+	}
+	if c.bucket != nil {
+		errs = append(errs, c.bucket.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		c.cfg.Logger.Warn("close", "error", err)
+	}
+}
+
+func closeListener(l net.Listener) error {
+	if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}

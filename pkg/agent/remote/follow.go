@@ -1,0 +1,140 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/internal/rpcfault"
+	"github.com/gnomon-stream/gnomon/pkg/adminpb"
+	"github.com/gnomon-stream/gnomon/pkg/coordinatorpb"
+	"github.com/gnomon-stream/gnomon/pkg/metastore"
+)
+
+// Position implements replica.Source: from where to start.
+func (c *Client) Position(ctx context.Context) (metastore.Position, error) {
+	var out metastore.Position
+	err := c.any(ctx, "position of the metalog", func(ctx context.Context, p *peer) error {
+		resp, err := p.coord.Position(ctx, connect.NewRequest(&coordinatorpb.PositionRequest{}))
+		if err != nil {
+			return err
+		}
+		m := resp.Msg
+		out = metastore.Position{Incarnation: m.Incarnation, Head: metastore.Head{Seq: base.Seq(m.HeadSeq)}, Snapshot: m.Snapshot, Archive: m.Archive}
+		copy(out.Head.Hash[:], m.HeadHash)
+		return nil
+	})
+	if err != nil {
+		return out, err
+	}
+	if out.Incarnation == "" {
+		return out, fmt.Errorf("the cluster has had no leader yet: %w", base.ErrUnavailable)
+	}
+	c.incarnation.Store(&out.Incarnation)
+	return out, nil
+}
+
+// Head returns the last seq of the log, linearizable.
+func (c *Client) Head(ctx context.Context) (base.Seq, error) {
+	var seq uint64
+	err := c.any(ctx, "head of the metalog", func(ctx context.Context, p *peer) error {
+		resp, err := p.coord.Head(ctx, connect.NewRequest(&coordinatorpb.HeadRequest{}))
+		if err == nil {
+			seq = resp.Msg.Seq
+		}
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	for {
+		known := c.wanted.Load()
+		if seq <= known || c.wanted.CompareAndSwap(known, seq) {
+			return base.Seq(seq), nil
+		}
+	}
+}
+
+var errBehind = fmt.Errorf("the coordinator lags behind the log: %w", base.ErrUnavailable)
+
+// Follow implements replica.Source: entries from one coordinator, until ctx ends, fn fails, or the stream breaks off
+// (base.ErrUnavailable: call again from where it stopped, and the next coordinator is asked). metastore.ErrChain when the
+// log is of another incarnation.
+func (c *Client) Follow(ctx context.Context, from base.Seq, fn func(metastore.RawEntry) error) error {
+	incarnation := c.incarnation.Load()
+	if incarnation == nil {
+		return fmt.Errorf("follow the metalog before its position is known: %w", base.ErrUnavailable)
+	}
+	p := c.current()
+	sctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var have atomic.Uint64
+	have.Store(uint64(from) - 1)
+	watched := make(chan struct{})
+	c.wg.Go(func() {
+		defer close(watched)
+		c.watchLag(sctx, cancel, &have)
+	})
+	defer func() { cancel(nil); <-watched }()
+
+	stream, err := p.source.Follow(sctx, connect.NewRequest(&adminpb.FollowRequest{FromSeq: uint64(from), Incarnation: *incarnation}))
+	if err == nil {
+		defer func() { _ = stream.Close() }() // its error is stream.Err's
+		for stream.Receive() {
+			m := stream.Msg()
+			if len(m.Entry) == 0 {
+				continue
+			}
+			if err := fn(metastore.RawEntry{Seq: base.Seq(m.Seq), Value: m.Entry}); err != nil {
+				return err
+			}
+			have.Store(m.Seq)
+		}
+		err = stream.Err()
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	c.avoid(p)
+	switch {
+	case connect.CodeOf(err) == connect.CodeFailedPrecondition:
+		return fmt.Errorf("follow %s: %w: %w", p.url, metastore.ErrChain, err)
+	case errors.Is(context.Cause(sctx), errBehind):
+		err = errBehind
+	}
+	return fmt.Errorf("stream of entries from %s: %w: %w", p.url, base.ErrUnavailable, rpcfault.From(err))
+}
+
+// A stream is behind when it brings nothing for lagLooks looks while more is known to be in the log.
+const (
+	lagLook  = 500 * time.Millisecond
+	lagLooks = 4
+)
+
+// watchLag breaks a stream off that is behind (walk 6).
+func (c *Client) watchLag(ctx context.Context, cancel context.CancelCauseFunc, have *atomic.Uint64) {
+	tick := time.NewTicker(lagLook)
+	defer tick.Stop()
+	last, still := have.Load(), 0
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := have.Load()
+		if now != last || now >= c.wanted.Load() {
+			last, still = now, 0
+			continue
+		}
+		if still++; still >= lagLooks {
+			cancel(errBehind)
+			return
+		}
+	}
+}
