@@ -88,6 +88,10 @@ func (tx *Tx) dispatch(client Client, req kmsg.Request, answer func(kmsg.Respons
 		now(tx.commitOffsets(r))
 	case *kmsg.OffsetFetchRequest:
 		now(tx.fetchOffsets(r))
+	case *kmsg.OffsetDeleteRequest:
+		now(tx.deleteOffsets(r))
+	case *kmsg.DeleteGroupsRequest:
+		now(tx.deleteGroups(r), nil)
 	case *kmsg.ListGroupsRequest:
 		now(tx.listGroups(r), nil)
 	case *kmsg.DescribeGroupsRequest:

@@ -39,8 +39,8 @@ func apis() []*api {
 		offsetCommitAPI(), offsetFetchAPI(), findCoordinatorAPI(),
 		joinGroupAPI(), heartbeatAPI(), leaveGroupAPI(), syncGroupAPI(), describeGroupsAPI(), listGroupsAPI(),
 		apiVersionsAPI(), createTopicsAPI(), deleteTopicsAPI(), deleteRecordsAPI(), initProducerIDAPI(), offsetForLeaderEpochAPI(),
-		describeConfigsAPI(), alterConfigsAPI(), describeLogDirsAPI(), createPartitionsAPI(), electLeadersAPI(),
-		incrementalAlterConfigsAPI(), alterPartitionReassignmentsAPI(), listPartitionReassignmentsAPI(), describeClusterAPI(),
+		describeConfigsAPI(), alterConfigsAPI(), describeLogDirsAPI(), createPartitionsAPI(), deleteGroupsAPI(), electLeadersAPI(),
+		incrementalAlterConfigsAPI(), alterPartitionReassignmentsAPI(), listPartitionReassignmentsAPI(), offsetDeleteAPI(), describeClusterAPI(),
 		describeProducersAPI(), listConfigResourcesAPI(), describeTopicPartitionsAPI(),
 	}
 }

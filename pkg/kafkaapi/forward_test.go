@@ -29,6 +29,7 @@ func forwardedRequests() []kmsg.Request {
 		&kmsg.IncrementalAlterConfigsRequest{Resources: []kmsg.IncrementalAlterConfigsRequestResource{{ResourceName: "t"}}},
 		&kmsg.AlterConfigsRequest{Resources: []kmsg.AlterConfigsRequestResource{{ResourceName: "t"}}},
 		&kmsg.DescribeProducersRequest{Topics: []kmsg.DescribeProducersRequestTopic{{Topic: "t", Partitions: []int32{0}}}},
+		&kmsg.DeleteGroupsRequest{Groups: []string{"g"}}, &kmsg.OffsetDeleteRequest{Group: "g"},
 		&kmsg.InitProducerIDRequest{}, &kmsg.InitProducerIDRequest{TransactionalID: kmsg.StringPtr("x")},
 	}
 }
@@ -110,7 +111,7 @@ func TestForwardAnswers(t *testing.T) {
 	for _, key := range h.forwardedKeys() {
 		seen[key] = true
 	}
-	if len(seen) != 16 {
+	if len(seen) != 18 {
 		t.Errorf("%d APIs were forwarded: %v", len(seen), seen)
 	}
 }

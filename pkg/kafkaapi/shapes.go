@@ -238,6 +238,16 @@ func shapeDescribeGroups(w *walker) {
 	w.since(3, int8Size)
 }
 
+func shapeDeleteGroups(w *walker) { w.strs() }
+
+func shapeOffsetDelete(w *walker) {
+	w.str()
+	w.structs(func() {
+		w.str()
+		w.structs(func() { w.skip(int32Size) })
+	})
+}
+
 func shapeListGroups(w *walker) {
 	if w.version >= 4 {
 		w.strs()

@@ -28,7 +28,7 @@ func TestApiVersionsIsTheTable(t *testing.T) {
 		"DescribeConfigs": {1, 4}, "DescribeCluster": {0, 2}, "CreatePartitions": {0, 3}, "DeleteRecords": {0, 2},
 		"AlterConfigs": {0, 2}, "IncrementalAlterConfigs": {0, 1}, "DescribeLogDirs": {1, 4}, "DescribeProducers": {0, 0},
 		"ElectLeaders": {0, 2}, "AlterPartitionReassignments": {0, 1}, "ListPartitionReassignments": {0, 0},
-		"ListConfigResources": {0, 1}, "DescribeTopicPartitions": {0, 0},
+		"ListConfigResources": {0, 1}, "DeleteGroups": {0, 2}, "OffsetDelete": {0, 0}, "DescribeTopicPartitions": {0, 0},
 	}
 	for _, a := range Supported() {
 		if r, ok := want[a.Name]; !ok || r != [2]int16{a.Min, a.Max} {
