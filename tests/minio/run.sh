@@ -13,6 +13,6 @@ mkdir -p "$tools"
 go build -o "$tools/with-minio" ./tests/minio
 if [ $# -eq 0 ]; then
 	GNOMON_TOOLS_BIN="$tools" "$tools/with-minio" go test -count=1 ./pkg/objlog/objstore/...
-	set -- go test -count=1 -run 'Failover|StoreKilled' ./tests/e2e
+	set -- go test -count=1 -run 'Failover|StoreKilled|UnderFire' ./tests/e2e
 fi
 GNOMON_TOOLS_BIN="$tools" exec "$tools/with-minio" "$@"
