@@ -55,6 +55,8 @@ type Config struct {
 	SnapshotEvery base.Seq
 	// RetentionEvery is how often the leader looks for records that their topics keep no longer; 0 means RetentionEveryDefault.
 	RetentionEvery time.Duration
+	// OffsetsRetention is how long committed offsets of a group without members are kept; 0 means OffsetsRetentionDefault.
+	OffsetsRetention time.Duration
 	// KeepEntries is how many archived entries etcd keeps for followers that lag a little; 0 means a quarter of
 	// SnapshotEvery.
 	KeepEntries base.Seq
@@ -95,6 +97,9 @@ func New(cfg Config) *Coordinator {
 	}
 	if cfg.RetentionEvery == 0 {
 		cfg.RetentionEvery = RetentionEveryDefault
+	}
+	if cfg.OffsetsRetention == 0 {
+		cfg.OffsetsRetention = OffsetsRetentionDefault
 	}
 	if cfg.PeerEvery == 0 {
 		cfg.PeerEvery = time.Second

@@ -18,7 +18,8 @@
 //	C4 offsets are given out only for objects that are in the bucket, in the order of a session's numbers.
 //	C5 a batch of an idempotent producer is accepted once; a retry, however late, gets the first offsets.
 //	C6 a fenced region appends nothing.
-//	C7 a new leader grants every group member its full session timeout.
+//	C7 a new leader grants every group member its full session timeout; one that could not work or was not answered by the
+//	   log gives the time back (stall.go).
 //
 // # Crash points
 //

@@ -19,11 +19,8 @@ func (tx *Tx) deleteGroups(req *kmsg.DeleteGroupsRequest) *kmsg.DeleteGroupsResp
 }
 
 func (tx *Tx) deleteGroup(name string) int16 {
-	switch {
-	case tx.groupIsOurs(name) != nil:
+	if tx.groupIsOurs(name) != nil {
 		return kerr.CoordinatorNotAvailable.Code
-	case name == "":
-		return kerr.InvalidGroupID.Code
 	}
 	code, fx := tx.l.groups.Delete(name)
 	if code == kerr.GroupIDNotFound.Code && tx.State().Group(name) != nil {

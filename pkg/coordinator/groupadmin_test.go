@@ -152,7 +152,7 @@ func TestDeleteGroups(t *testing.T) {
 	m.reads("busy", "consumer", subscribed("x"))
 	m.commits("simple", -1, "", "x")
 	m.commits("kept", -1, "", "x")
-	want := []int16{0, 0, kerr.NonEmptyGroup.Code, kerr.GroupIDNotFound.Code, kerr.InvalidGroupID.Code, kerr.GroupIDNotFound.Code}
+	want := []int16{0, 0, kerr.NonEmptyGroup.Code, kerr.GroupIDNotFound.Code, kerr.GroupIDNotFound.Code, kerr.GroupIDNotFound.Code}
 	if codes := remove(m, "left", "simple", "busy", "nobody", "", "left"); fmt.Sprint(codes) != fmt.Sprint(want) {
 		t.Errorf("codes %v, want %v", codes, want)
 	}

@@ -38,6 +38,12 @@ type leader struct {
 	expired time.Time  // of the last look for expired producers
 	// retained is when retention was last seen to the end of the topics.
 	retained time.Time
+	awake    time.Time // when the loop was last seen at work, see rested
+	// asked is when the flight began, zero without one.
+	asked time.Time
+	// sweep is what is left of the groups to be looked at for expired offsets, and swept when the last look began.
+	sweep []string
+	swept time.Time
 }
 
 // waiter is an answer that waits for entry number mark to be confirmed by a request to the log that began after the
@@ -91,6 +97,7 @@ const (
 func (l *leader) loop(ctx context.Context, tick <-chan time.Time) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	l.awake = l.c.cfg.Now()
 	for {
 		if err := l.launch(ctx); err != nil {
 			return err
@@ -102,6 +109,7 @@ func (l *leader) loop(ctx context.Context, tick <-chan time.Time) error {
 		case <-l.term.Lost():
 			return fmt.Errorf("lease of the coordinator's term: %w", metastore.ErrDeposed)
 		case cmd := <-l.c.commands:
+			l.rested()
 			l.exec(cmd)
 			l.drain()
 		case err := <-l.done:
@@ -109,8 +117,11 @@ func (l *leader) loop(ctx context.Context, tick <-chan time.Time) error {
 				return err
 			}
 		case <-tick:
+			l.rested()
 			l.tick()
 		case <-timer.C:
+			l.rested()
+			l.drain() // what members have sent counts before they are judged
 			l.tickGroups()
 		}
 	}
@@ -143,10 +154,11 @@ func (l *leader) launch(ctx context.Context) error {
 		guard := metastore.Guard{Head: before, FenceRevision: l.guard.FenceRevision}
 		l.flight = &flight{number: number, append: true, count: len(l.waiting)}
 		l.last = l.c.cfg.Now()
+		l.asked = l.last
 		l.c.metrics.entryBytes.Observe(float64(len(value)))
 		go l.fly(func() error { return l.term.Append(ctx, guard, value) })
 	case len(l.waiting) > 0:
-		l.flight = &flight{number: l.seq.Mark(), count: len(l.waiting)}
+		l.flight, l.asked = &flight{number: l.seq.Mark(), count: len(l.waiting)}, l.c.cfg.Now()
 		go l.fly(func() error { return l.barrier(ctx) })
 	}
 	return nil
@@ -179,6 +191,7 @@ func (l *leader) barrier(ctx context.Context) error {
 func (l *leader) landed(err error) error {
 	f := l.flight
 	l.flight = nil
+	l.unstalled()
 	if err != nil && (f.append || !errors.Is(err, base.ErrUnavailable)) {
 		return fmt.Errorf("append to the metalog: %w", err)
 	}
@@ -201,7 +214,8 @@ func (l *leader) landed(err error) error {
 }
 
 func (l *leader) arm(timer *time.Timer) {
-	if l.groups == nil {
+	if l.groups == nil || l.stalled(l.c.cfg.Now()) {
+		timer.Stop() // for as long as the flight takes
 		return
 	}
 	if at, ok := l.groups.NextDeadline(); ok {

@@ -22,7 +22,7 @@ func (tx *Tx) commitOffsets(req *kmsg.OffsetCommitRequest) (kmsg.Response, error
 	if err := tx.groupIsOurs(req.Group); err != nil {
 		return nil, err
 	}
-	code := tx.l.groups.CheckCommit(tx.l.c.cfg.Now(), req.Group, req.MemberID, req.InstanceID, req.Generation)
+	code := tx.checkCommit(req)
 	ev := &metalogpb.OffsetsCommitted{Group: req.Group}
 	resp := req.ResponseKind().(*kmsg.OffsetCommitResponse)
 	for _, t := range req.Topics {
@@ -45,7 +45,7 @@ func (tx *Tx) commitOffsets(req *kmsg.OffsetCommitRequest) (kmsg.Response, error
 				po.ErrorCode = kerr.UnknownTopicOrPartition.Code
 			case len(metadata) > OffsetMetadataBytesMax:
 				po.ErrorCode = kerr.OffsetMetadataTooLarge.Code
-			case !utf8.ValidString(metadata) || !utf8.ValidString(req.Group):
+			case !utf8.ValidString(metadata):
 				po.ErrorCode = kerr.InvalidRequest.Code // the metalog can keep no other strings
 			default:
 				id := shown.Info().ID
@@ -61,6 +61,26 @@ func (tx *Tx) commitOffsets(req *kmsg.OffsetCommitRequest) (kmsg.Response, error
 		return resp, nil
 	}
 	return resp, tx.Emit(&metalogpb.Event{Kind: &metalogpb.Event_OffsetsCommitted{OffsetsCommitted: ev}})
+}
+
+// versionGroupNotFound is the OffsetCommit version since which a member of no known group is told just that (KIP-848).
+const versionGroupNotFound = 9
+
+// checkCommit judges the committer as Kafka does: of a group that nobody knows, of one that only has offsets, of one with
+// members. A group that a commit without a generation would create must fit the limit.
+func (tx *Tx) checkCommit(req *kmsg.OffsetCommitRequest) int16 {
+	known, stored := tx.l.groups.Knows(req.Group), tx.State().Group(req.Group) != nil
+	switch {
+	case known || req.Generation < 0 && stored || !groups.ValidGroupID(req.Group):
+	case req.Generation < 0 && tx.State().GroupCount() >= tx.l.groups.MaxGroups():
+		return kerr.InvalidCommitOffsetSize.Code // the only code about too much that committers expect
+	case req.Generation < 0:
+	case stored:
+		return kerr.UnknownMemberID.Code
+	case req.Version >= versionGroupNotFound:
+		return kerr.GroupIDNotFound.Code
+	}
+	return tx.l.groups.CheckCommit(tx.l.c.cfg.Now(), req.Group, req.MemberID, req.InstanceID, req.Generation)
 }
 
 // fetchOffsets answers OffsetFetch in its three shapes: one group (versions below 8), several groups, and all
@@ -153,14 +173,6 @@ func (tx *Tx) fetchGroupV7(req *kmsg.OffsetFetchRequest, resp *kmsg.OffsetFetchR
 func (tx *Tx) fetchGroup(g kmsg.OffsetFetchRequestGroup, version int16) kmsg.OffsetFetchResponseGroup {
 	resp := kmsg.NewOffsetFetchResponseGroup()
 	resp.Group = g.Group
-	if g.MemberID != nil && g.MemberEpoch >= 0 {
-		// A member that gives its generation is held to it; that a rebalance is under way is no reason to refuse it.
-		code := tx.l.groups.CheckCommit(tx.l.c.cfg.Now(), g.Group, *g.MemberID, nil, g.MemberEpoch)
-		if code != 0 && code != kerr.RebalanceInProgress.Code {
-			resp.ErrorCode = code
-			return resp
-		}
-	}
 	add := func(name string, id [16]byte, t state.Shadowed, found bool, partitions []int32) {
 		out := kmsg.NewOffsetFetchResponseGroupTopic()
 		out.Topic, out.TopicID = name, id
@@ -212,7 +224,14 @@ func (tx *Tx) describeGroups(req *kmsg.DescribeGroupsRequest) *kmsg.DescribeGrou
 				g.ErrorCode, g.ErrorMessage = kerr.GroupIDNotFound.Code, kmsg.StringPtr("no such group")
 			}
 		}
+		if req.IncludeAuthorizedOperations {
+			g.AuthorizedOperations = groupOperations
+		}
 		resp.Groups = append(resp.Groups, g)
 	}
 	return resp
 }
+
+// groupOperations are all that one can do to a group, as bits of Kafka's AclOperation (read, delete, describe, and describe and
+// alter its settings): there is no authorizer.
+const groupOperations = 1<<3 | 1<<6 | 1<<8 | 1<<10 | 1<<11

@@ -106,6 +106,7 @@ func (c *clock) advance(d time.Duration) {
 type member struct {
 	*Coordinator
 	t     *testing.T
+	clock *clock
 	stop  context.CancelFunc
 	ended chan error
 }
@@ -121,10 +122,24 @@ func (c *cluster) start(name string, change func(*Config)) *member {
 		change(&cfg)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	m := &member{Coordinator: New(cfg), t: c.t, stop: stop, ended: make(chan error, 1)}
+	m := &member{Coordinator: New(cfg), t: c.t, clock: c.clock, stop: stop, ended: make(chan error, 1)}
 	go func() { m.ended <- m.Run(ctx) }()
 	c.t.Cleanup(m.end)
 	return m
+}
+
+// pass lets time pass while the leader is at work: in steps that it does not take for a pause of its own.
+func (m *member) pass(d time.Duration) {
+	m.t.Helper()
+	for d > 0 {
+		step := min(d, stallMax*3/4)
+		m.clock.advance(step)
+		d -= step
+		// Wakes the loop, whose timers know nothing of the clock of a test, and has it look at deadlines.
+		if err := m.Do(m.t.Context(), func(tx *Tx) error { tx.l.tickGroups(); tx.l.tick(); return nil }); err != nil {
+			m.t.Fatal(err)
+		}
+	}
 }
 
 // end stops the coordinator and waits for it.

@@ -68,6 +68,9 @@ func (tx *Tx) Emit(ev *metalogpb.Event, blobs ...[]byte) error {
 		return err
 	}
 	if _, flipped := ev.Kind.(*metalogpb.Event_RegionFlipped); flipped {
+		if tx.l.groups != nil {
+			tx.effects(tx.l.groups.Abandon()) // members of local groups that wait ask again
+		}
 		tx.l.restoreGroups(tx.l.c.cfg.Now())
 		tx.l.ids = idBlock{}
 	}

@@ -29,6 +29,7 @@ func (l *leader) tick() {
 	if now.Sub(l.retained) >= l.c.cfg.RetentionEvery {
 		l.retention(now)
 	}
+	l.expireOffsets(now)
 	if !l.seq.Pending() && l.flight == nil && now.Sub(l.last) >= tickEvery*9/10 {
 		l.emit(now, &metalogpb.Event{Kind: &metalogpb.Event_Tick{Tick: &metalogpb.Tick{}}})
 	}
@@ -43,7 +44,7 @@ func (l *leader) emit(now time.Time, ev *metalogpb.Event) {
 }
 
 func (l *leader) tickGroups() {
-	if l.groups == nil {
+	if l.groups == nil || l.stalled(l.c.cfg.Now()) {
 		return
 	}
 	tx := &Tx{l: l, now: l.c.cfg.Now().UnixMilli()}

@@ -12,7 +12,15 @@ const (
 	DefaultMaxSessionTimeout  = 30 * time.Minute
 	DefaultMaxGroups          = 100_000
 	DefaultMaxMembersPerGroup = 1000
-	DefaultMaxGroupBytes      = 512 << 10
+	DefaultMaxGroupBytes      = 768 << 10
+	DefaultMaxBytes           = 128 << 20
+)
+
+// Kafka has no limits of its own for these: group ids are as long as a string of the protocol, and instance ids are checked by
+// clients, as topic names are.
+const (
+	GroupIDBytesMax    = 1024
+	instanceIDBytesMax = 249
 )
 
 // newMemberTimeout bounds how long a member that never heard of a generation may wait for its first Join. It cannot send
@@ -31,9 +39,12 @@ type Config struct {
 	MaxGroups int
 	// MaxMembersPerGroup bounds members and announced members together (1000).
 	MaxMembersPerGroup int
-	// MaxGroupBytes bounds the encoded GroupChanged of a group, which must fit into a metalog entry (512 KiB). Half of
+	// MaxGroupBytes bounds the encoded GroupChanged of a group, which must fit into a metalog entry (768 KiB). Half of
 	// it may be taken by members' protocols; a Join beyond gets GROUP_MAX_SIZE_REACHED.
 	MaxGroupBytes int
+	// MaxBytes bounds what names and protocols of all groups' members take, announced members included (128 MiB). A Join
+	// beyond gets GROUP_MAX_SIZE_REACHED. Assignments come on top, at most as much again.
+	MaxBytes int
 	// NewMemberID returns a member id that was never used. For a static member it is given the instance id instead of
 	// the client id, as Kafka does. nil: the argument, a dash, and a random UUID.
 	NewMemberID func(clientID string) string
@@ -54,6 +65,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxGroupBytes <= 0 {
 		c.MaxGroupBytes = DefaultMaxGroupBytes
+	}
+	if c.MaxBytes <= 0 {
+		c.MaxBytes = DefaultMaxBytes
 	}
 	if c.NewMemberID == nil {
 		c.NewMemberID = randomMemberID

@@ -38,7 +38,8 @@
 //     called then.
 //  6. Bytes kept by the machine are its own: requests may be decoded in place from a buffer that is used again. Events
 //     are not touched after they were returned.
-//  7. A group's GroupChanged never takes more than Config.MaxGroupBytes.
+//  7. A group's GroupChanged never takes more than Config.MaxGroupBytes, and all groups together hardly more than
+//     Config.MaxBytes, whatever asks to join and never does: every wait and every announced id has a deadline.
 //
 // # What is durable, and what a change of the coordinator does
 //
@@ -68,7 +69,8 @@
 // # Time
 //
 // Deadlines are looked at in Tick alone. NextDeadline is a lower bound: heartbeats move deadlines away without moving
-// it, so that a heartbeat costs no search; a Tick that finds nothing due puts it right.
+// it, so that a heartbeat costs no search; a Tick that finds nothing due puts it right. The owner says
+// when it was kept from listening: Resume.
 //
 // # Failure
 //

@@ -11,6 +11,7 @@ import (
 func (g *group) changed() *metalogpb.GroupChanged {
 	ev := &metalogpb.GroupChanged{
 		Group: g.name, ProtocolType: g.protocolType, Generation: g.generation, Protocol: g.protocol, Leader: g.leader,
+		EmptySinceMs: g.emptySince,
 	}
 	for _, m := range g.members {
 		out := &metalogpb.GroupMember{
@@ -37,20 +38,23 @@ func (t *turn) emit(g *group) {
 // and nothing is rebalanced. What could not have been written is mended: a second member of the same id or without one is
 // left out, a leader that is no member is replaced.
 func (m *Manager) Restore(now time.Time, groups []*metalogpb.GroupChanged) {
-	m.groups, m.deadlines = map[string]*group{}, nil
+	m.groups, m.deadlines, m.bytes = map[string]*group{}, nil, 0
 	t := m.turn(now)
 	for _, ev := range groups {
 		if old := m.groups[ev.Group]; old != nil {
 			m.forget(old)
 		}
-		g := newGroup(ev.Group)
-		g.protocolType, g.generation, g.protocol = ev.ProtocolType, ev.Generation, ev.Protocol
+		g := newGroup(ev.Group, &m.bytes)
+		g.protocolType, g.generation, g.protocol, g.emptySince = ev.ProtocolType, ev.Generation, ev.Protocol, ev.EmptySinceMs
 		for _, x := range ev.Members {
 			n := m.restored(x)
 			if n.id == "" || g.byID[n.id] != nil || n.instance != "" && g.instances[n.instance] != nil {
 				continue
 			}
+			assignment := n.assignment
+			n.assignment = nil
 			g.add(n)
+			g.assign(n, assignment)
 			t.touch(g, n)
 		}
 		if g.byID[ev.Leader] != nil {
@@ -59,9 +63,8 @@ func (m *Manager) Restore(now time.Time, groups []*metalogpb.GroupChanged) {
 		if len(g.members) > 0 {
 			g.state = Stable
 		}
-		if !g.vacuous() {
-			m.groups[g.name] = g
-		}
+		m.groups[g.name] = g
+		t.settle(g)
 	}
 }
 

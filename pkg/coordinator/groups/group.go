@@ -81,12 +81,15 @@ type group struct {
 	generation   int32
 	protocol     string // selected for the generation
 	leader       string
+	emptySince   int64 // Unix milliseconds; 0 while there are members, and when nobody knows
 
 	members   []*member // in the order of arrival
 	byID      map[string]*member
 	instances map[string]*member
 	pending   map[string]time.Time // announced ids, and until when they may be used
 	bytes     int                  // sum of the members' sizes
+	assigned  int                  // sum of their assignments
+	total     *int                 // what the manager counts of all groups: see account
 
 	joinBy     time.Time     // in PreparingRebalance: when who has not joined is left behind
 	gathering  bool          // the first rebalance of an Empty group, which waits for more members
@@ -98,9 +101,16 @@ type group struct {
 	slot int
 }
 
-func newGroup(name string) *group {
+// groupBytes and pendingBytes are what a group and an announced id cost besides their names, roughly.
+const (
+	groupBytes   = 512
+	pendingBytes = 128
+)
+
+func newGroup(name string, total *int) *group {
+	*total += groupBytes + len(name)
 	return &group{
-		name: name, state: Empty, slot: unscheduled,
+		name: name, state: Empty, slot: unscheduled, total: total,
 		byID: map[string]*member{}, instances: map[string]*member{}, pending: map[string]time.Time{},
 	}
 }
@@ -110,9 +120,34 @@ func (g *group) vacuous() bool {
 	return g.generation == 0 && len(g.members) == 0 && len(g.pending) == 0
 }
 
+// account counts bytes that members take, for the group and for the manager.
+func (g *group) account(n int) {
+	g.bytes += n
+	*g.total += n
+}
+
+// announce enters an id that may join, or removes it.
+func (g *group) announce(id string, until time.Time) {
+	g.pending[id] = until
+	*g.total += pendingBytes + len(id)
+}
+
+func (g *group) unannounce(id string) {
+	delete(g.pending, id)
+	*g.total -= pendingBytes + len(id)
+}
+
+// assign gives a member its assignment, which the group keeps.
+func (g *group) assign(m *member, assignment []byte) {
+	more := len(assignment) - len(m.assignment)
+	m.assignment = assignment
+	g.assigned += more
+	*g.total += more
+}
+
 func (g *group) add(m *member) {
-	g.members = append(g.members, m)
-	g.bytes += m.size()
+	g.members, g.emptySince = append(g.members, m), 0
+	g.account(m.size())
 	g.index(m)
 	if g.leader == "" {
 		g.leader = m.id
@@ -128,7 +163,8 @@ func (g *group) index(m *member) {
 
 func (g *group) remove(m *member) {
 	g.members = slices.DeleteFunc(g.members, func(x *member) bool { return x == m })
-	g.bytes -= m.size()
+	g.account(-m.size())
+	g.assign(m, nil)
 	delete(g.byID, m.id)
 	if m.instance != "" {
 		delete(g.instances, m.instance)
@@ -143,9 +179,9 @@ func (g *group) remove(m *member) {
 
 // update gives a member what its new Join says.
 func (g *group) update(m *member, from *member) {
-	g.bytes -= m.size()
+	before := m.size()
 	m.client, m.session, m.rebalance, m.protocols = from.client, from.session, from.rebalance, from.protocols
-	g.bytes += m.size()
+	g.account(m.size() - before)
 }
 
 // supported tells whether every member supports a protocol.

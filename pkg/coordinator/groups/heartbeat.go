@@ -2,7 +2,6 @@ package groups
 
 import (
 	"time"
-	"unicode/utf8"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -44,7 +43,7 @@ func (t *turn) heartbeat(req *kmsg.HeartbeatRequest) int16 {
 // members. A member may still commit under the generation that ends while a rebalance is prepared; between that and the
 // assignment it may not (REBALANCE_IN_PROGRESS).
 func (m *Manager) CheckCommit(now time.Time, group, memberID string, instanceID *string, generation int32) int16 {
-	if !utf8.ValidString(group) {
+	if !ValidGroupID(group) {
 		return kerr.InvalidGroupID.Code
 	}
 	g := m.groups[group]

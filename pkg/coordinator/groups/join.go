@@ -2,7 +2,6 @@ package groups
 
 import (
 	"bytes"
-	"math"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -32,7 +31,7 @@ func (m *Manager) Join(now time.Time, client Client, req *kmsg.JoinGroupRequest,
 		t.refuseJoin(w, kerr.GroupMaxSizeReached.Code)
 		return t.fx
 	default:
-		g = newGroup(strings.Clone(req.Group))
+		g = newGroup(strings.Clone(req.Group), &m.bytes)
 		m.groups[g.name] = g
 	}
 	t.join(g, joining(client, req), req, w)
@@ -44,8 +43,10 @@ func (m *Manager) Join(now time.Time, client Client, req *kmsg.JoinGroupRequest,
 func (m *Manager) checkJoin(req *kmsg.JoinGroupRequest) int16 {
 	session := millis(req.SessionTimeoutMillis)
 	switch {
-	case req.Group == "" || len(req.Group) > math.MaxInt16 || !utf8.ValidString(req.Group):
+	case req.Group == "" || !ValidGroupID(req.Group):
 		return kerr.InvalidGroupID.Code
+	case len(instanceOf(req.InstanceID)) > instanceIDBytesMax:
+		return kerr.InvalidRequest.Code
 	case session < m.cfg.MinSessionTimeout || session > m.cfg.MaxSessionTimeout:
 		return kerr.InvalidSessionTimeout.Code
 	case !utf8.ValidString(instanceOf(req.InstanceID)) || !utf8.ValidString(req.ProtocolType):
@@ -58,6 +59,9 @@ func (m *Manager) checkJoin(req *kmsg.JoinGroupRequest) int16 {
 	}
 	return 0
 }
+
+// ValidGroupID tells whether a group may have that id. An empty one has offsets only, as in Kafka.
+func ValidGroupID(id string) bool { return len(id) <= GroupIDBytesMax && utf8.ValidString(id) }
 
 // joining is the member that a request describes, made of copies.
 func joining(client Client, req *kmsg.JoinGroupRequest) *member {
@@ -106,7 +110,7 @@ func (t *turn) join(g *group, n *member, req *kmsg.JoinGroupRequest, w *joinWait
 		n.id = t.m.cfg.NewMemberID(n.client.ID)
 		t.addMember(g, n, w)
 	case announced && n.instance == "":
-		delete(g.pending, n.id)
+		g.unannounce(n.id)
 		t.addMember(g, n, w)
 	default:
 		t.joinAgain(g, n, w)
@@ -120,14 +124,18 @@ func (t *turn) hasRoom(g *group, n *member) bool {
 	if known == nil && n.id == "" && n.instance != "" {
 		known = g.instances[n.instance]
 	}
-	bytes := len(g.name) + g.bytes + n.size()
+	more := n.size()
 	if known != nil {
-		return bytes-known.size() <= t.m.cfg.MaxGroupBytes/2
+		more -= known.size()
+	}
+	fits := more <= 0 || len(g.name)+g.bytes+more <= t.m.cfg.MaxGroupBytes/2 && t.m.bytes+more <= t.m.cfg.MaxBytes
+	if known != nil {
+		return fits
 	}
 	if _, announced := g.pending[n.id]; announced {
-		return len(g.members) < t.m.cfg.MaxMembersPerGroup && bytes <= t.m.cfg.MaxGroupBytes/2
+		return fits && len(g.members) < t.m.cfg.MaxMembersPerGroup
 	}
-	return len(g.members)+len(g.pending) < t.m.cfg.MaxMembersPerGroup && bytes <= t.m.cfg.MaxGroupBytes/2
+	return fits && len(g.members)+len(g.pending) < t.m.cfg.MaxMembersPerGroup
 }
 
 // announce gives out an id without making a member: a client that never hears of it leaves nothing behind but the id,
@@ -135,7 +143,7 @@ func (t *turn) hasRoom(g *group, n *member) bool {
 func (t *turn) announce(g *group, n *member, w *joinWait) {
 	id := t.m.cfg.NewMemberID(n.client.ID)
 	until := t.now.Add(n.session)
-	g.pending[id] = until
+	g.announce(id, until)
 	t.by(g, until)
 	w.resp.MemberID = id
 	t.refuseJoin(w, kerr.MemberIDRequired.Code)

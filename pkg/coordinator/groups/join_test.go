@@ -29,7 +29,7 @@ func TestJoinRefusals(t *testing.T) {
 		{"no protocol", func(r *kmsg.JoinGroupRequest) { r.Protocols = nil }, kerr.InconsistentGroupProtocol.Code},
 		{"no type", func(r *kmsg.JoinGroupRequest) { r.ProtocolType = "" }, kerr.InconsistentGroupProtocol.Code},
 		{"protocol not UTF-8", func(r *kmsg.JoinGroupRequest) { r.Protocols[0].Name = "\xff" }, kerr.InvalidRequest.Code},
-		{"too large", func(r *kmsg.JoinGroupRequest) { r.Protocols[0].Metadata = make([]byte, 300<<10) }, kerr.GroupMaxSizeReached.Code},
+		{"too large", func(r *kmsg.JoinGroupRequest) { r.Protocols[0].Metadata = make([]byte, 400<<10) }, kerr.GroupMaxSizeReached.Code},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, Config{})

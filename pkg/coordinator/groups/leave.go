@@ -54,7 +54,7 @@ func (t *turn) leave(req *kmsg.LeaveGroupRequest, resp *kmsg.LeaveGroupResponse)
 // member id, by an administrator.
 func (t *turn) leaveOne(g *group, id, instance string) (code int16, member bool) {
 	if _, announced := g.pending[id]; announced && instance == "" {
-		delete(g.pending, id)
+		g.unannounce(id)
 		return 0, false
 	}
 	if m := g.instances[instance]; id == "" && instance != "" && m != nil {

@@ -26,6 +26,7 @@ type Manager struct {
 	cfg       Config
 	groups    map[string]*group
 	deadlines deadlines
+	bytes     int // what is kept of all groups, members and announced ids, roughly
 }
 
 // New returns a Manager without groups.
@@ -66,6 +67,53 @@ func (t *turn) settle(g *group) {
 func (m *Manager) forget(g *group) {
 	delete(m.groups, g.name)
 	m.deadlines.remove(g)
+	for id := range g.pending {
+		g.unannounce(id)
+	}
+	m.bytes -= groupBytes + len(g.name) + g.bytes + g.assigned
+}
+
+// Knows tells whether the group has members, expects one, or had some.
+func (m *Manager) Knows(name string) bool { return m.groups[name] != nil }
+
+// NoteEmpty gives a group that has no members, nobody knows since when, the present time for it.
+func (m *Manager) NoteEmpty(now time.Time, name string) Effects {
+	g, t := m.groups[name], m.turn(now)
+	if g != nil && len(g.members) == 0 && g.generation > 0 && g.emptySince == 0 {
+		g.emptySince = now.UnixMilli()
+		t.emit(g)
+	}
+	return t.fx
+}
+
+// MaxGroups is how many groups there may be.
+func (m *Manager) MaxGroups() int { return m.cfg.MaxGroups }
+
+// Resume is called when the owner was kept from its work for a while: no deadline ran in that time, and each member has its
+// full session timeout from now on. Whoever was alive could not show it.
+func (m *Manager) Resume(now time.Time, slept time.Duration) {
+	shift := func(at time.Time) time.Time {
+		if at.IsZero() {
+			return at
+		}
+		return at.Add(slept)
+	}
+	for _, g := range m.groups {
+		g.joinBy, g.syncBy = shift(g.joinBy), shift(g.syncBy)
+		for id, until := range g.pending {
+			g.pending[id] = shift(until)
+		}
+		for _, x := range g.members {
+			switch full := now.Add(x.session); {
+			case x.waits():
+				x.expires = shift(x.expires)
+			case full.After(x.expires):
+				x.expires = full
+			}
+		}
+		m.deadlines.remove(g)
+		m.deadlines.by(g, g.next())
+	}
 }
 
 // NextDeadline returns when Tick is to be called. It may be earlier than anything is due, never later; false: no group
@@ -99,7 +147,11 @@ func (t *turn) passed(at time.Time) bool { return !at.IsZero() && !at.After(t.no
 
 // tick removes all who are late before it looks at the rebalance, so that it is one rebalance for all of them.
 func (t *turn) tick(g *group) {
-	maps.DeleteFunc(g.pending, func(_ string, until time.Time) bool { return t.passed(until) })
+	for id, until := range g.pending {
+		if t.passed(until) {
+			g.unannounce(id)
+		}
+	}
 	unsynced := t.passed(g.syncBy)
 	gone := false
 	for _, m := range slices.Clone(g.members) {
@@ -126,18 +178,19 @@ func (m *Manager) Abandon() Effects {
 			t.release(x, kerr.NotCoordinator.Code)
 		}
 	}
-	m.groups, m.deadlines = map[string]*group{}, nil
+	m.groups, m.deadlines, m.bytes = map[string]*group{}, nil, 0
 	return t.fx
 }
 
 // Delete forgets an Empty group, with a GroupDeleted event. GROUP_ID_NOT_FOUND: the machine does not know it (there may
-// be committed offsets under its name); NON_EMPTY_GROUP: it has members or expects one.
+// be committed offsets under its name); NON_EMPTY_GROUP: it has members. Who was only announced is told so when it comes, by
+// UNKNOWN_MEMBER_ID.
 func (m *Manager) Delete(name string) (int16, Effects) {
 	g := m.groups[name]
 	switch {
 	case g == nil:
 		return kerr.GroupIDNotFound.Code, Effects{}
-	case len(g.members) > 0 || len(g.pending) > 0:
+	case len(g.members) > 0:
 		return kerr.NonEmptyGroup.Code, Effects{}
 	}
 	m.forget(g)

@@ -78,7 +78,7 @@ func (t *turn) complete(g *group) {
 	g.joinBy = never
 	g.generation++
 	if len(g.members) == 0 {
-		g.state, g.protocol, g.leader = Empty, "", ""
+		g.state, g.protocol, g.leader, g.emptySince = Empty, "", "", t.now.UnixMilli()
 		t.emit(g)
 		return
 	}
@@ -101,12 +101,12 @@ func (t *turn) replaceStatic(g *group, m, n *member, w *joinWait) {
 	formerLeader := g.leader
 	t.release(m, kerr.FencedInstanceID.Code)
 	delete(g.byID, m.id)
-	g.bytes -= m.size()
+	before := m.size()
 	if g.leader == m.id {
 		g.leader = n.id
 	}
 	m.id = n.id
-	g.bytes += m.size()
+	g.account(m.size() - before)
 	g.index(m)
 	g.update(m, n)
 	if g.state == Stable && g.selectProtocol() == g.protocol && t.changedBytes(g) <= t.m.cfg.MaxGroupBytes {

@@ -63,12 +63,12 @@ func (t *turn) assign(g *group, req *kmsg.SyncGroupRequest) {
 		assignments[a.MemberID] = a.MemberAssignment
 	}
 	for _, m := range g.members {
-		m.assignment = bytes.Clone(assignments[m.id])
+		g.assign(m, bytes.Clone(assignments[m.id]))
 	}
-	if t.changedBytes(g) > t.m.cfg.MaxGroupBytes {
+	if t.changedBytes(g) > t.m.cfg.MaxGroupBytes || g.assigned > 0 && t.m.bytes > t.m.cfg.MaxBytes {
 		// Nothing of it can be kept: everybody hears of it, by the code that a Join gets for the same reason, and the group tries again.
 		for _, m := range g.members {
-			m.assignment = nil
+			g.assign(m, nil)
 			t.release(m, kerr.GroupMaxSizeReached.Code)
 			t.touch(g, m)
 		}

@@ -1738,13 +1738,16 @@ func (x *ProducersExpired) GetLastWriteBeforeMs() int64 {
 
 // GroupChanged is the durable part of a consumer group: what a new leader needs so that no member notices it.
 type GroupChanged struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Group         string                 `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
-	ProtocolType  string                 `protobuf:"bytes,2,opt,name=protocol_type,json=protocolType,proto3" json:"protocol_type,omitempty"`
-	Generation    int32                  `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
-	Protocol      string                 `protobuf:"bytes,4,opt,name=protocol,proto3" json:"protocol,omitempty"`
-	Leader        string                 `protobuf:"bytes,5,opt,name=leader,proto3" json:"leader,omitempty"`
-	Members       []*GroupMember         `protobuf:"bytes,6,rep,name=members,proto3" json:"members,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Group        string                 `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
+	ProtocolType string                 `protobuf:"bytes,2,opt,name=protocol_type,json=protocolType,proto3" json:"protocol_type,omitempty"`
+	Generation   int32                  `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	Protocol     string                 `protobuf:"bytes,4,opt,name=protocol,proto3" json:"protocol,omitempty"`
+	Leader       string                 `protobuf:"bytes,5,opt,name=leader,proto3" json:"leader,omitempty"`
+	Members      []*GroupMember         `protobuf:"bytes,6,rep,name=members,proto3" json:"members,omitempty"`
+	// When the group lost its last member, Unix milliseconds; 0 while it has members, and where nobody knows (a flip empties
+	// groups without a word about each). Committed offsets expire by it.
+	EmptySinceMs  int64 `protobuf:"varint,7,opt,name=empty_since_ms,json=emptySinceMs,proto3" json:"empty_since_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1819,6 +1822,13 @@ func (x *GroupChanged) GetMembers() []*GroupMember {
 		return x.Members
 	}
 	return nil
+}
+
+func (x *GroupChanged) GetEmptySinceMs() int64 {
+	if x != nil {
+		return x.EmptySinceMs
+	}
+	return 0
 }
 
 type GroupMember struct {
@@ -5378,7 +5388,7 @@ const file_gnomon_metalog_v1_metalog_proto_rawDesc = "" +
 	"\x14ProducerIdsAllocated\x12\x12\n" +
 	"\x04next\x18\x01 \x01(\x03R\x04next\"C\n" +
 	"\x10ProducersExpired\x12/\n" +
-	"\x14last_write_before_ms\x18\x01 \x01(\x03R\x11lastWriteBeforeMs\"\xd7\x01\n" +
+	"\x14last_write_before_ms\x18\x01 \x01(\x03R\x11lastWriteBeforeMs\"\xfd\x01\n" +
 	"\fGroupChanged\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12#\n" +
 	"\rprotocol_type\x18\x02 \x01(\tR\fprotocolType\x12\x1e\n" +
@@ -5387,7 +5397,8 @@ const file_gnomon_metalog_v1_metalog_proto_rawDesc = "" +
 	"generation\x12\x1a\n" +
 	"\bprotocol\x18\x04 \x01(\tR\bprotocol\x12\x16\n" +
 	"\x06leader\x18\x05 \x01(\tR\x06leader\x128\n" +
-	"\amembers\x18\x06 \x03(\v2\x1e.gnomon.metalog.v1.GroupMemberR\amembers\"\xc9\x02\n" +
+	"\amembers\x18\x06 \x03(\v2\x1e.gnomon.metalog.v1.GroupMemberR\amembers\x12$\n" +
+	"\x0eempty_since_ms\x18\a \x01(\x03R\femptySinceMs\"\xc9\x02\n" +
 	"\vGroupMember\x12\x1b\n" +
 	"\tmember_id\x18\x01 \x01(\tR\bmemberId\x12\x1f\n" +
 	"\vinstance_id\x18\x02 \x01(\tR\n" +

@@ -12,7 +12,7 @@ import (
 //
 // What becomes of the image: visible topics become the region's own, with a new leader epoch that begins at the cut;
 // idempotent producers go on, each may leave one forward gap a partition; chosen groups are emptied and keep their
-// offsets; all writer sessions end, so that nothing that was sent to the sequencer before the flip is judged after it (see
+// offsets, those that already run here (local_groups) go on as they are; all writer sessions end, so that nothing that was sent to the sequencer before the flip is judged after it (see
 // walk 10 of package appender). A topic whose name this region already has keeps out (it was FAULTED, and stays in the boundary list).
 func (s *State) applyRegionFlipped(ev *metalogpb.RegionFlipped, ctx *eventContext) error {
 	l, err := s.linkOf(ev.Link)
@@ -41,7 +41,7 @@ func (s *State) applyRegionFlipped(ev *metalogpb.RegionFlipped, ctx *eventContex
 		}
 	}
 	for name, g := range image.groups {
-		if l.WantsGroup(name) {
+		if l.WantsGroup(name) && !l.LocalGroup(name) {
 			s.groups[name] = g.emptied()
 		}
 	}

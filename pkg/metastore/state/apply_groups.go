@@ -1,6 +1,8 @@
 package state
 
 import (
+	"maps"
+
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 )
@@ -49,7 +51,23 @@ func (s *State) applyOffsetsDeleted(ev *metalogpb.OffsetsDeleted) error {
 		}
 		delete(g.Offsets, base.TopicPartition{Topic: id, Partition: p.Partition})
 	}
+	s.forgetVacuous(ev.Group, g)
 	return nil
+}
+
+// dropOffsetsOf lets a deleted topic's committed offsets go with it.
+func (s *State) dropOffsetsOf(id base.TopicID) {
+	for name, g := range s.groups {
+		maps.DeleteFunc(g.Offsets, func(tp base.TopicPartition, _ GroupOffset) bool { return tp.Topic == id })
+		s.forgetVacuous(name, g)
+	}
+}
+
+// forgetVacuous removes a group about which nothing is left to know: it never had members, and has no offsets any more.
+func (s *State) forgetVacuous(name string, g *Group) {
+	if g.Changed == nil && len(g.Offsets) == 0 {
+		delete(s.groups, name)
+	}
 }
 
 // generationJump is added to a group's generation by a flip, so that members of the old region's generations are told

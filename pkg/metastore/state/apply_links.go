@@ -115,6 +115,12 @@ func (s *State) applyLinkApplied(ev *metalogpb.LinkApplied, ctx *eventContext) e
 	if err := image.applyEvents(in, placed, ctx.changes); err != nil {
 		return fmt.Errorf("link %q: %w", ev.Link, err)
 	}
+	for _, ev := range in.Entry.Events {
+		// Groups that run here read the source's topics: what they committed goes with a topic, too. (Unless the link keeps it.)
+		if d := ev.GetTopicDeleted(); d != nil && image.Topic(base.TopicID(d.TopicId)) == nil {
+			s.dropOffsetsOf(base.TopicID(d.TopicId))
+		}
+	}
 	image.head = metastore.Head{Seq: in.Raw.Seq, Hash: metastore.HashOf(in.Raw.Value)}
 	l.update(func(i *LinkInfo) { i.Position, i.PositionTime = image.head, image.time })
 	return nil

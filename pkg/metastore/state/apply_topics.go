@@ -87,9 +87,7 @@ func (s *State) applyTopicDeleted(ev *metalogpb.TopicDeleted, ctx *eventContext)
 		return nil
 	}
 	s.dropTopic(t, id)
-	for _, g := range s.groups {
-		maps.DeleteFunc(g.Offsets, func(tp base.TopicPartition, _ GroupOffset) bool { return tp.Topic == id })
-	}
+	s.dropOffsetsOf(id)
 	return nil
 }
 

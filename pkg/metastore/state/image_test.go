@@ -104,6 +104,7 @@ func TestTopicDeletedAtSource(t *testing.T) {
 		t.Run(policy, func(t *testing.T) {
 			p, id, _ := shadowed(t, &metalogpb.LinkConfig{OnTopicDeleted: policy})
 			p.src.emit(&metalogpb.OffsetsCommitted{Group: "g", Offsets: []*metalogpb.CommittedOffset{{TopicId: id[:], Offset: 2}}})
+			p.dst.emit(&metalogpb.OffsetsCommitted{Group: "local", Offsets: []*metalogpb.CommittedOffset{{TopicId: id[:], Offset: 2}}})
 			p.sync(nil)
 			p.src.emit(&metalogpb.TopicDeleted{TopicId: id[:]})
 			p.src.land()
@@ -116,9 +117,15 @@ func TestTopicDeletedAtSource(t *testing.T) {
 			if (object.References == 1) != kept {
 				t.Fatalf("its object is named %d times", object.References)
 			}
-			_, offset := p.dst.replica.Links()[0].Image().Group("g").Offsets[base.TopicPartition{Topic: id}]
-			if offset != kept {
-				t.Fatalf("its group's offset is there: %v", offset)
+			for name, st := range map[string]*state.State{"the source's group": p.dst.replica.Links()[0].Image(), "a group of B's own": p.dst.replica} {
+				group := map[*state.State]string{p.dst.replica: "local"}[st]
+				if group == "" {
+					group = "g"
+				}
+				g := st.Group(group)
+				if there := g != nil; there != kept || kept && g.Offsets[base.TopicPartition{Topic: id}].Offset != 2 {
+					t.Fatalf("%s is there: %v", name, there)
+				}
 			}
 		})
 	}

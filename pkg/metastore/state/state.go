@@ -136,6 +136,9 @@ func (s *State) Group(name string) *Group { return s.groups[name] }
 // Groups returns the names of all groups, sorted. Applying goroutine only.
 func (s *State) Groups() []string { return sortedKeys(s.groups) }
 
+// GroupCount returns how many groups there are. Applying goroutine only.
+func (s *State) GroupCount() int { return len(s.groups) }
+
 // NextProducerID returns the first producer id that was never handed out. Applying goroutine only.
 func (s *State) NextProducerID() int64 {
 	return max(s.nextProducerID, base.StripedID(s.Region().Epoch, 1))
