@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/agent/remote"
 	"github.com/gnomon-stream/gnomon/pkg/coordinator"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/etcd"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
@@ -51,6 +52,7 @@ type Coordinator struct {
 	links    *linkManager
 	roster   *roster
 	admin    net.Listener
+	http     *http.Client // to other coordinators: a paused one is found out
 	// ready tells whether the process serves; set before Run.
 	ready func() bool
 }
@@ -58,7 +60,7 @@ type Coordinator struct {
 // OpenCoordinator checks everything that can be checked before serving: the port, the bucket (reach, conditional writes,
 // whose it is). Each problem is one sentence.
 func OpenCoordinator(ctx context.Context, cfg CoordinatorConfig) (*Coordinator, error) {
-	c := &Coordinator{cfg: cfg, registry: newRegistry()}
+	c := &Coordinator{cfg: cfg, registry: newRegistry(), http: remote.NewHTTP()}
 	c.ready = c.informed
 	if err := c.open(ctx); err != nil {
 		c.Close()
@@ -83,7 +85,7 @@ func (c *Coordinator) open(ctx context.Context) error {
 		ID: c.cfg.ID, Address: c.URL(), Log: c.log, Objects: objstore.AsObjects(c.bucket), Identity: c.cfg.Identity,
 		Peer: c.peer(), Now: c.cfg.Now, Logger: c.cfg.Logger, Registerer: c.registry, SnapshotEvery: c.cfg.SnapshotEvery,
 	})
-	c.links = newLinkManager(c.coord, c.bucket, c.cfg, shadow.NewMetrics(c.registry))
+	c.links = newLinkManager(c.coord, c.bucket, c.cfg, c.http, shadow.NewMetrics(c.registry))
 	c.roster = newRoster()
 	return nil
 }
@@ -126,7 +128,7 @@ func (c *Coordinator) peer() coordinator.Peer {
 	if c.cfg.PeerURLs == nil {
 		return nil
 	}
-	return &peer{urls: c.cfg.PeerURLs, cluster: c.cfg.Identity.ClusterID, http: http.DefaultClient}
+	return &peer{urls: c.cfg.PeerURLs, cluster: c.cfg.Identity.ClusterID, http: c.http}
 }
 
 // Run serves until ctx ends. The term ends first, so that another coordinator may lead at once; what agents ask meanwhile
@@ -194,6 +196,7 @@ func (c *Coordinator) Close() {
 	if c.bucket != nil {
 		errs = append(errs, c.bucket.Close())
 	}
+	c.http.CloseIdleConnections()
 	if err := errors.Join(errs...); err != nil {
 		c.cfg.Logger.Warn("close", "error", err)
 	}

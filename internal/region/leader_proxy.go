@@ -29,7 +29,7 @@ func (c *Coordinator) atLeader(path string, here http.Handler) (string, http.Han
 			here.ServeHTTP(w, r)
 			return
 		}
-		proxy := &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) {
+		proxy := &httputil.ReverseProxy{Transport: c.http.Transport, Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(target)
 			p.Out.Header.Set(forwarded, c.cfg.ID)
 		}, ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {

@@ -34,10 +34,10 @@ type running struct {
 	ended  chan struct{}
 }
 
-func newLinkManager(c *coordinator.Coordinator, bucket objstore.Store, cfg CoordinatorConfig, m *shadow.Metrics) *linkManager {
+func newLinkManager(c *coordinator.Coordinator, bucket objstore.Store, cfg CoordinatorConfig, h *http.Client, m *shadow.Metrics) *linkManager {
 	return &linkManager{
 		c: c, bucket: bucket, cfg: cfg, metrics: m, runners: map[string]*running{},
-		remote: &sources{http: http.DefaultClient, logger: cfg.Logger},
+		remote: &sources{http: h, logger: cfg.Logger, clients: map[string]shadow.Source{}},
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 
 	"connectrpc.com/connect"
 
@@ -18,6 +19,7 @@ import (
 type client struct {
 	urls    []string
 	clients []adminpbconnect.SourceServiceClient
+	at      atomic.Int64 // who answered last
 }
 
 // NewClient returns the source behind the coordinators' URLs.
@@ -35,8 +37,13 @@ func NewClient(h *http.Client, urls []string) (Source, error) {
 // each asks one coordinator after the other until one answers.
 func (c *client) each(ctx context.Context, ask func(adminpbconnect.SourceServiceClient) error) error {
 	var failures []error
-	for i, cl := range c.clients {
-		err := ask(cl)
+	first := int(c.at.Load())
+	for n := range c.clients {
+		i := (first + n) % len(c.clients)
+		err := ask(c.clients[i])
+		if err == nil {
+			c.at.Store(int64(i))
+		}
 		if err == nil || ctx.Err() != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -129,10 +130,21 @@ func (c *Cluster) start(peers ...string) {
 		}, x.Agent...)
 		n.Launch()
 	}
-	for _, n := range append(c.Coordinators, c.Agents...) {
+	for _, n := range slices.Concat(c.Coordinators, c.Agents) {
 		n.WaitReady()
 	}
 	c.WaitAgents(len(c.Agents))
+}
+
+// Twin is a place for a second process with an agent's node id, on ports of its own; nothing is started.
+func (c *Cluster) Twin(n *Node) *Node {
+	c.t.Helper()
+	ports := freePorts(c.t, 2)
+	out := *n
+	out.p, out.Name = nil, n.Name+" again"
+	out.Kafka, out.Admin = "127.0.0.1:"+ports[0], "http://127.0.0.1:"+ports[1]
+	out.args = append(slices.Clone(n.args), "--listen", out.Kafka, "--admin-listen", strings.TrimPrefix(out.Admin, "http://"))
+	return &out
 }
 
 // URLs are those of the coordinators.
@@ -232,8 +244,14 @@ func (c *Cluster) Admin(into any, args ...string) Result {
 	if r.Code != 0 {
 		c.t.Fatalf("gnomon %s: exit code %d\n%s%s", strings.Join(args, " "), r.Code, r.Out, r.Err)
 	}
-	if err := json.Unmarshal([]byte(r.Out), into); err != nil {
-		c.t.Fatalf("gnomon %s: %v\n%s", strings.Join(args, " "), err, r.Out)
-	}
+	c.Decode(r, into)
 	return r
+}
+
+// Decode reads the JSON that a command has printed.
+func (c *Cluster) Decode(r Result, into any) {
+	c.t.Helper()
+	if err := json.Unmarshal([]byte(r.Out), into); err != nil {
+		c.t.Fatalf("not the JSON that was expected: %v\n%s", err, r.Out)
+	}
 }

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -23,10 +25,23 @@ import (
 type sources struct {
 	http   *http.Client
 	logger *slog.Logger
+
+	mu      sync.Mutex
+	clients map[string]shadow.Source // by their URLs: each remembers which of them answered
 }
 
 func (r *sources) Source(cfg *metalogpb.LinkConfig) (shadow.Source, error) {
-	return shadow.NewClient(r.http, cfg.Coordinators)
+	key := strings.Join(cfg.Coordinators, " ")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c := r.clients[key]; c != nil {
+		return c, nil
+	}
+	c, err := shadow.NewClient(r.http, cfg.Coordinators)
+	if err == nil {
+		r.clients[key] = c
+	}
+	return c, err
 }
 
 func (r *sources) Bucket(ctx context.Context, cfg *metalogpb.LinkConfig) (objstore.Store, error) {
