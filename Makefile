@@ -17,7 +17,7 @@ GO_DIRS := $(wildcard cmd internal pkg tests)
 RACE_PKGS ?= ./internal/... ./pkg/...
 FUZZ_TIME ?= 20000x
 TEST_TIMEOUT ?= 8m
-CHECKS := fmt vet staticcheck golangci proto tidy generated race fuzz minio kcat
+CHECKS := fmt vet staticcheck golangci proto tidy generated race fuzz minio kcat interop
 
 export GNOMON_TOOLS_DIR ?= $(HOME)/.cache/gnomon
 
@@ -59,6 +59,7 @@ proto:
 tidy:
 	go mod tidy -diff
 	cd tools && go mod tidy -diff
+	cd tests/interop/go && go mod tidy -diff
 
 generated:
 	tools/generated.sh
@@ -71,6 +72,11 @@ fuzz:
 
 minio:
 	if [ -x tests/minio/run.sh ]; then tests/minio/run.sh; else echo "no tests/minio/run.sh: left out"; fi
+
+# Clients, tools and test suites of others; see tests/interop/doc.go for what each part needs on the machine.
+INTEROP ?= all
+interop:
+	GNOMON_INTEROP=$(INTEROP) go test -count=1 -timeout 30m -parallel 6 ./tests/interop
 
 kcat:
 	if command -v kcat >/dev/null; then tests/interop/kcat.sh; else echo "kcat is not installed: interop with librdkafka left out"; fi

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -16,6 +17,9 @@ const regionNumberMax = 7
 
 // snapshotEveryMax bounds how much of the log a start may have to replay.
 const snapshotEveryMax = 1_000_000
+
+// rebalanceDelayMax is far longer than anybody waits for a first assignment.
+const rebalanceDelayMax = 5 * time.Minute
 
 // coordinatorOptions are what a coordinator can be configured with.
 type coordinatorOptions struct {
@@ -39,6 +43,8 @@ func (o *coordinatorOptions) settings() settings {
 		{"region-name", "as status shows it", true, text(&id.RegionName)},
 		{"peers", "URLs of the other region's coordinators, for a region that comes back to find out that it was replaced", false, urls(&o.peers)},
 		{"snapshot-every", "entries of the metalog between two snapshots; default 20000", false, number(&o.SnapshotEvery, 1, snapshotEveryMax)},
+		{"group-initial-rebalance-delay", "how long an empty consumer group waits for more members, as Kafka's group.initial.rebalance.delay.ms; default 0s", false,
+			duration(&o.Groups.InitialRebalanceDelay, rebalanceDelayMax)},
 		{"log-level", "debug, info, warn or error; default warn", false, level(&o.level)},
 	}
 }

@@ -39,7 +39,7 @@ func TestSamples(t *testing.T) {
 	if _, ok := e.load("coordinator", c.settings()); !ok {
 		t.Fatal(errs)
 	}
-	if c.ID != "coordinator-1" || len(c.EtcdEndpoints) != 3 || c.Identity.Region != 1 || c.Identity.ClusterID[0] != 0x6b || len(c.peers) != 2 {
+	if c.ID != "coordinator-1" || len(c.EtcdEndpoints) != 3 || c.Identity.Region != 1 || c.Identity.ClusterID[0] != 0x6b || len(c.peers) != 2 || c.Groups.InitialRebalanceDelay != 0 {
 		t.Errorf("%+v", c)
 	}
 }

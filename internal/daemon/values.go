@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/appender"
@@ -46,6 +47,18 @@ func number[T ~int | ~int32 | ~int64 | ~uint64 | ~uint8](into *T, low, high int6
 			return fmt.Errorf("use a number from %d to %d", low, high)
 		}
 		*into = T(n)
+		return nil
+	}
+}
+
+// duration takes a time, such as 3s, from 0 to high.
+func duration(into *time.Duration, high time.Duration) func(string) error {
+	return func(v string) error {
+		d, err := time.ParseDuration(v)
+		if err != nil || d < 0 || d > high {
+			return fmt.Errorf("use a time from 0s to %s, such as 3s", high)
+		}
+		*into = d
 		return nil
 	}
 }

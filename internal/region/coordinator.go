@@ -15,6 +15,7 @@ import (
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/agent/remote"
 	"github.com/gnomon-stream/gnomon/pkg/coordinator"
+	"github.com/gnomon-stream/gnomon/pkg/coordinator/groups"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/etcd"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/open"
@@ -36,7 +37,8 @@ type CoordinatorConfig struct {
 	AdvertiseURL string
 	// PeerURLs finds the admin URLs of the other region, none and no error when there is none.
 	PeerURLs      func() ([]string, error)
-	SnapshotEvery base.Seq // see coordinator.Config
+	SnapshotEvery base.Seq      // see coordinator.Config
+	Groups        groups.Config // zero means the defaults
 	Version       string
 	Logger        *slog.Logger
 	Now           func() time.Time
@@ -83,7 +85,7 @@ func (c *Coordinator) open(ctx context.Context) error {
 	}
 	c.coord = coordinator.New(coordinator.Config{
 		ID: c.cfg.ID, Address: c.URL(), Log: c.log, Objects: objstore.AsObjects(c.bucket), Identity: c.cfg.Identity,
-		Peer: c.peer(), Now: c.cfg.Now, Logger: c.cfg.Logger, Registerer: c.registry, SnapshotEvery: c.cfg.SnapshotEvery,
+		Peer: c.peer(), Now: c.cfg.Now, Logger: c.cfg.Logger, Registerer: c.registry, SnapshotEvery: c.cfg.SnapshotEvery, Groups: c.cfg.Groups,
 	})
 	c.links = newLinkManager(c.coord, c.bucket, c.cfg, c.http, shadow.NewMetrics(c.registry))
 	c.roster = newRoster()

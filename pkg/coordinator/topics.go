@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/internal/topicconfig"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -94,11 +95,7 @@ func (tx *Tx) createTopic(t *kmsg.CreateTopicsRequestTopic, validateOnly bool, o
 		return err
 	}
 	out.NumPartitions, out.ReplicationFactor = partitions, replication
-	for _, c := range configs {
-		rc := kmsg.NewCreateTopicsResponseTopicConfig()
-		rc.Name, rc.Value, rc.Source = c.Name, kmsg.StringPtr(c.Value), int8(kmsg.ConfigSourceDynamicTopicConfig)
-		out.Configs = append(out.Configs, rc)
-	}
+	out.Configs = effectiveConfigs(configs)
 	if validateOnly {
 		return nil
 	}
@@ -149,6 +146,23 @@ func partitionsAsked(t *kmsg.CreateTopicsRequestTopic) (int32, *apiError) {
 		return 0, fail(kerr.InvalidPartitions, "topic %q asks for %d partitions, want 1 to %d", t.Topic, t.NumPartitions, PartitionsMaxTopic)
 	}
 	return t.NumPartitions, nil
+}
+
+// effectiveConfigs are all settings of a new topic, as Kafka lists them in the answer (KIP-525). The list must be there: the Java
+// client cannot do without.
+func effectiveConfigs(set []*metalogpb.ConfigEntry) []kmsg.CreateTopicsResponseTopicConfig {
+	out := make([]kmsg.CreateTopicsResponseTopicConfig, 0, len(topicconfig.All))
+	for _, d := range topicconfig.All {
+		c := kmsg.NewCreateTopicsResponseTopicConfig()
+		c.Name, c.Value, c.Source = d.Name, kmsg.StringPtr(d.Value), int8(kmsg.ConfigSourceDefaultConfig)
+		for _, s := range set {
+			if s.Name == d.Name {
+				c.Value, c.Source = kmsg.StringPtr(s.Value), int8(kmsg.ConfigSourceDynamicTopicConfig)
+			}
+		}
+		out = append(out, c)
+	}
+	return out
 }
 
 func configsAsked(t *kmsg.CreateTopicsRequestTopic) ([]*metalogpb.ConfigEntry, *apiError) {

@@ -6,6 +6,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gnomon-stream/gnomon/internal/topicconfig"
 )
 
 // A topic is what was asked for, or is refused with the name of the setting that is wrong.
@@ -40,6 +42,29 @@ func TestCreateTopicsChecksConfigs(t *testing.T) {
 			case c.want != "" && (got.ErrorCode != kerr.InvalidConfig.Code || !strings.Contains(*got.ErrorMessage, c.want)):
 				t.Errorf("%s=%s: %v, want INVALID_CONFIG with %q", c.name, c.value, kerr.ErrorForCode(got.ErrorCode), c.want)
 			}
+		}
+	}
+}
+
+// The answer has all settings of the topic, and which of them it was given (KIP-525).
+func TestCreateTopicsTellsConfigs(t *testing.T) {
+	m := newCluster(t).lead("a")
+	req := kmsg.NewPtrCreateTopicsRequest()
+	topic := kmsg.NewCreateTopicsRequestTopic()
+	topic.Topic, topic.NumPartitions = "t", 1
+	topic.Configs = []kmsg.CreateTopicsRequestTopicConfig{{Name: "retention.ms", Value: kmsg.StringPtr("5")}}
+	req.Topics = append(req.Topics, topic)
+	got := ask[*kmsg.CreateTopicsResponse](m, req).Topics[0].Configs
+	if len(got) != len(topicconfig.All) {
+		t.Fatalf("%d settings, want %d", len(got), len(topicconfig.All))
+	}
+	for _, c := range got {
+		value, source := topicconfig.Default(c.Name), kmsg.ConfigSourceDefaultConfig
+		if c.Name == "retention.ms" {
+			value, source = "5", kmsg.ConfigSourceDynamicTopicConfig
+		}
+		if *c.Value != value || c.Source != int8(source) {
+			t.Errorf("%s: %s of source %d", c.Name, *c.Value, c.Source)
 		}
 	}
 }

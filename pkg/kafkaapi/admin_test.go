@@ -28,7 +28,7 @@ func TestDescribeTopicPartitions(t *testing.T) {
 				t.Errorf("%+v", topic)
 			}
 			for _, p := range topic.Partitions {
-				if p.LeaderID != 1 || p.LeaderEpoch != 1 || len(p.Replicas) != 1 || len(p.ISR) != 1 {
+				if p.LeaderID != 1 || p.LeaderEpoch != 1 || len(p.Replicas) != 1 || len(p.ISR) != 1 || p.EligibleLeaderReplicas == nil || p.LastKnownELR == nil {
 					t.Errorf("%+v", p)
 				}
 				got = append(got, fmt.Sprint(*topic.Topic, p.Partition))

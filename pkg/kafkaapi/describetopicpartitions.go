@@ -115,5 +115,7 @@ func (p *partitionPage) partition(t Topic, i int32) kmsg.DescribeTopicPartitions
 	out.Partition, out.LeaderID, out.LeaderEpoch = i, leader, int32(t.LeaderEpoch)
 	out.Replicas = []int32{leader}
 	out.ISR = out.Replicas
+	// Null is allowed, but the Java client cannot do without.
+	out.EligibleLeaderReplicas, out.LastKnownELR = []int32{}, []int32{}
 	return out
 }

@@ -69,10 +69,13 @@ func (q *request) metadataTopics(look *lookup, req *kmsg.MetadataRequest) []kmsg
 	creator := &autoCreate{q: q, look: look, allowed: q.server.cfg.AutoCreateTopics && (q.version < 4 || req.AllowAutoTopicCreation)}
 	topics, errs := make([]Topic, len(req.Topics)), make([]error, len(req.Topics))
 	for i, rt := range req.Topics {
+		// Whoever asks by id gives no name: null, or, as the Java client does, an empty one.
+		byID := rt.TopicID != [16]byte{}
+		nameless := rt.Topic == nil || *rt.Topic == "" && byID
 		switch {
-		case rt.Topic == nil && q.version < 12, rt.Topic != nil && rt.TopicID != [16]byte{}:
+		case nameless && q.version < 12, !nameless && byID:
 			errs[i] = fmt.Errorf("a topic by id in version %d, or by name and id: %w", q.version, kerr.InvalidRequest)
-		case rt.Topic == nil:
+		case nameless:
 			topics[i], errs[i] = look.byID(rt.TopicID)
 		case !validTopicName(*rt.Topic):
 			errs[i] = fmt.Errorf("topic name %q: %w", *rt.Topic, kerr.InvalidTopicException)

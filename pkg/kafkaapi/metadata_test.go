@@ -53,6 +53,11 @@ func TestMetadataEveryVersion(t *testing.T) {
 	ids := metadataRequest(false)
 	ids.Topics = []kmsg.MetadataRequestTopic{{TopicID: a.ID}, {TopicID: base.TopicID{9}}}
 	resp := ask[*kmsg.MetadataResponse](w, ids, 12)
+	java := metadataRequest(false)
+	java.Topics = []kmsg.MetadataRequestTopic{{TopicID: a.ID, Topic: kmsg.StringPtr("")}}
+	if resp := ask[*kmsg.MetadataResponse](w, java, 13); *resp.Topics[0].Topic != "a" || resp.Topics[0].ErrorCode != 0 {
+		t.Errorf("by id and an empty name: %+v", resp.Topics)
+	}
 	if *resp.Topics[0].Topic != "a" || resp.Topics[1].ErrorCode != kerr.UnknownTopicID.Code || resp.Topics[1].Topic != nil {
 		t.Errorf("by id: %+v", resp.Topics)
 	}
