@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -11,6 +12,7 @@ import (
 	"github.com/gnomon-stream/gnomon/pkg/kafkaapi/batch"
 	"github.com/gnomon-stream/gnomon/pkg/kafkaapi/batch/records"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/fetcher"
 )
 
 // Kafka's special timestamps of ListOffsets.
@@ -87,10 +89,14 @@ func (r *reader) search(ctx context.Context, tp base.TopicPartition, l located, 
 
 func (r *reader) searchSpan(ctx context.Context, l located, sp state.Span, timestamp int64) (kafkaapi.OffsetAt, error) {
 	none := kafkaapi.OffsetAt{Offset: -1}
-	batches, _, err := r.span(ctx, l, sp, sp.Base, wholeSpan, true)
-	if err != nil {
+	batches, _, lease, err := r.span(ctx, l, sp, sp.Base, wholeSpan, true)
+	switch {
+	case errors.Is(err, fetcher.ErrNoRoom):
+		return none, fmt.Errorf("%w: %w", base.ErrUnavailable, err)
+	case err != nil:
 		return none, err
 	}
+	defer lease.Release()
 	for _, b := range batches {
 		h, _, err := batch.Parse(b)
 		if err != nil {

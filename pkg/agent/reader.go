@@ -61,17 +61,29 @@ func diverging(p *state.Partition, req kafkaapi.ReadRequest) *kafkaapi.EpochEnd 
 	return nil
 }
 
-// fill reads spans until the request is full. A span whose object is gone was merged meanwhile: reach the head, look it
+// held are the leases on what one read found.
+type held []fetcher.Lease
+
+func (h held) release() {
+	for _, l := range h {
+		l.Release()
+	}
+}
+
+// fill reads spans until the request is full. What it found is held until res.Release. A span whose object is gone was merged meanwhile: reach the head, look it
 // up again, and only then give up.
 func (r *reader) fill(ctx context.Context, tp base.TopicPartition, l located, req kafkaapi.ReadRequest, res kafkaapi.ReadResult) (kafkaapi.ReadResult, error) {
 	offset, retried := req.Offset, false
+	var leases held
+	res.Release = func() { leases.release() }
 	for i := l.part.FindSpan(offset); i < len(l.part.Spans) && res.Bytes < req.MaxBytes || i < len(l.part.Spans) && req.AtLeastOne && res.Bytes == 0; i++ {
 		sp := l.part.Spans[i]
-		batches, next, err := r.span(ctx, l, sp, offset, req.MaxBytes-res.Bytes, req.AtLeastOne && res.Bytes == 0)
+		batches, next, lease, err := r.span(ctx, l, sp, offset, req.MaxBytes-res.Bytes, req.AtLeastOne && res.Bytes == 0)
 		switch {
 		case err == nil:
-		case res.Bytes > 0:
-			return res, nil // what is there already; the next fetch meets the error
+			leases = append(leases, lease)
+		case res.Bytes > 0, errors.Is(err, fetcher.ErrNoRoom):
+			return res, nil // what is there already, maybe nothing; the next fetch asks for the rest, or meets the error
 		case errors.Is(err, base.ErrNotFound) && !retried:
 			retried = true
 			if err := r.view.Refresh(ctx); err != nil {
@@ -101,12 +113,12 @@ func (r *reader) fill(ctx context.Context, tp base.TopicPartition, l located, re
 	return res, nil
 }
 
-func (r *reader) span(ctx context.Context, l located, sp state.Span, from base.Offset, maxBytes int, atLeastOne bool) ([][]byte, base.Offset, error) {
+func (r *reader) span(ctx context.Context, l located, sp state.Span, from base.Offset, maxBytes int, atLeastOne bool) ([][]byte, base.Offset, fetcher.Lease, error) {
 	if sp.Residency != state.Local {
-		return nil, 0, fmt.Errorf("offsets %d to %d are not in this region's bucket yet: %w", sp.Base, sp.Last, kerr.KafkaStorageError)
+		return nil, 0, fetcher.Lease{}, fmt.Errorf("offsets %d to %d are not in this region's bucket yet: %w", sp.Base, sp.Last, kerr.KafkaStorageError)
 	}
 	return r.fetcher.Read(ctx, fetcher.Request{
 		Object: sp.Object, Position: sp.Position, Length: sp.Length, Base: sp.Base, From: from,
-		MaxBytes: maxBytes, AtLeastOne: atLeastOne, Epoch: l.part.EpochOf(sp.Base),
+		MaxBytes: maxBytes, AtLeastOne: atLeastOne, Wait: atLeastOne, Epoch: l.part.EpochOf(sp.Base),
 	})
 }

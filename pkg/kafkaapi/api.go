@@ -76,6 +76,9 @@ type answer interface {
 	encode(head []byte) net.Buffers
 }
 
+// holder is an answer that holds memory of the cache until it is written, or will not be.
+type holder interface{ release() }
+
 // message is an answer that kmsg encodes.
 type message struct{ kmsg.Response }
 

@@ -99,7 +99,7 @@ type AbortedTxn struct {
 }
 
 // ReadResult is what a read found. Batches are complete record batches, with base offset and leader epoch patched,
-// ready for the socket; they belong to the cache and must not be written to. They stay valid until garbage collected.
+// ready for the socket; they belong to the cache and must not be written to, nor looked at after Release.
 type ReadResult struct {
 	Batches       [][]byte
 	Bytes         int
@@ -107,6 +107,8 @@ type ReadResult struct {
 	LastStable    base.Offset
 	LogStart      base.Offset
 	Aborted       []AbortedTxn
+	// Release ends the hold on the memory of Batches, which counts for the cache until then; nil when nothing is held.
+	Release func()
 	// Diverging is set when LastFetchEpoch and Offset contradict the partition's history (KIP-595 style truncation).
 	Diverging *EpochEnd
 }

@@ -153,6 +153,9 @@ func (c *conn) writeAll() {
 			w.broken = true
 			_ = c.nc.Close()
 		}
+		if held, ok := r.answer.(holder); ok && settled {
+			held.release()
+		}
 		c.server.release(r.frame, c.budget, settled)
 		c.inflight.Add(-1)
 		<-c.slots

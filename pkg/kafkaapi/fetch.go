@@ -52,6 +52,19 @@ type fetchPartitionResult struct {
 	found     ReadResult
 }
 
+// release ends the hold on the records of the answer, which is written, or will not be.
+func (r *fetchResponse) release() {
+	for i := range r.topics {
+		for j := range r.topics[i].partitions {
+			found := &r.topics[i].partitions[j].found
+			if found.Release != nil {
+				found.Release()
+			}
+			*found = ReadResult{}
+		}
+	}
+}
+
 // fetching is one Fetch request under way.
 type fetching struct {
 	q      *request
@@ -152,6 +165,7 @@ func (f *fetching) run(ctx context.Context) {
 func (f *fetching) pass(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeoutCause(ctx, f.q.server.limits.FetchRead, errNoAnswer)
 	defer cancel()
+	f.resp.release() // of the pass before
 	left := min(int(max(f.req.MaxBytes, 0)), f.q.server.limits.FetchBytes)
 	minBytes, total, done := min(int(f.req.MinBytes), left), 0, f.failed
 	for _, r := range f.reads {

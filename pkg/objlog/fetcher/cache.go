@@ -2,6 +2,8 @@ package fetcher
 
 import (
 	"container/list"
+	"context"
+	"fmt"
 	"sync"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
@@ -15,13 +17,18 @@ type key struct {
 	position int64
 }
 
-// block is a span's batches. It is immutable once it is shared: F1.
+// block is a span's batches. Its bytes are immutable once it is shared: F1.
 type block struct {
 	base    base.Offset
 	epoch   base.Epoch
 	length  int64 // bytes of the batches
 	batches [][]byte
 	lasts   []base.Offset // the last offset of each batch
+
+	// Under the cache's lock: pins counts the readers that hold the block; gone says that it is in the table no more, and is
+	// counted only for as long as it is pinned.
+	pins int
+	gone bool
 }
 
 func (b *block) cost() int64 { return b.length + blockOverhead*int64(len(b.batches)+1) }
@@ -33,9 +40,10 @@ func (b *block) fits(r *Request) bool {
 
 // load is a read of a block that is under way. block and err are set before done is closed.
 type load struct {
-	done  chan struct{}
-	block *block // nil with an error, or when the loader gave up
-	err   error  // nil when the loader gave up
+	done    chan struct{}
+	waiters int    // readers that wait for it; the block is pinned for each of them when it comes
+	block   *block // nil with an error, or when the loader gave up
+	err     error  // nil when the loader gave up
 }
 
 type entry struct {
@@ -46,11 +54,12 @@ type entry struct {
 // cache is the table of blocks, the least recently used last, and of loads under way. Nothing waits under its lock.
 type cache struct {
 	mu    sync.Mutex
-	max   int64
-	bytes int64
+	max   int64      // negative: nothing is kept, and nothing is counted
+	bytes int64      // of what is in the table, what is pinned, and what loads have reserved
 	used  *list.List // of *entry
 	table map[key]*list.Element
 	loads map[loadKey]*load
+	freed chan struct{} // closed when there may be room that was not there before
 }
 
 // loadKey tells apart what F5 tells apart, so that nobody waits for a block that does not fit.
@@ -62,68 +71,161 @@ type loadKey struct {
 }
 
 func newCache(limit int64) *cache {
-	return &cache{max: limit, used: list.New(), table: map[key]*list.Element{}, loads: map[loadKey]*load{}}
+	return &cache{max: limit, used: list.New(), table: map[key]*list.Element{}, loads: map[loadKey]*load{}, freed: make(chan struct{})}
 }
 
-// lookup returns the block, or the load to wait for, or a load that the caller has to carry out (mine) and to finish.
-func (c *cache) lookup(r *Request) (b *block, l *load, mine bool) {
+// lookup returns the block, pinned, or the load to wait for. When there is neither, and the caller has reserved room, it gets a load
+// that it has to carry out (mine) and to finish.
+func (c *cache) lookup(r *Request, reserved bool) (b *block, l *load, mine bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e := c.table[r.key()]; e != nil {
 		if b := e.Value.(*entry).block; b.fits(r) {
 			c.used.MoveToFront(e)
+			b.pins++
 			return b, nil, false
 		}
 	}
 	if l := c.loads[r.loadKey()]; l != nil {
+		l.waiters++
 		return nil, l, false
+	}
+	if !reserved {
+		return nil, nil, false
 	}
 	l = &load{done: make(chan struct{})}
 	c.loads[r.loadKey()] = l
 	return nil, l, true
 }
 
-// finish ends a load; with neither a block nor an error, whoever waits looks again.
+// reservation is what a load counts for before its block is there.
+func (c *cache) reservation(r *Request) int64 {
+	return min(max(r.Length, 0)+2*blockOverhead, max(c.max, 0))
+}
+
+// reserve makes room for a load. When what is there is pinned, it waits for it to be released if the reader holds nothing (Wait);
+// else ErrNoRoom.
+func (c *cache) reserve(ctx context.Context, r *Request) error {
+	n := c.reservation(r)
+	for {
+		c.mu.Lock()
+		if c.max < 0 || c.makeRoom(n) {
+			c.bytes += n
+			c.mu.Unlock()
+			return nil
+		}
+		freed := c.freed
+		c.mu.Unlock()
+		if !r.Wait {
+			return ErrNoRoom
+		}
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ErrNoRoom, ctx.Err())
+		}
+	}
+}
+
+// makeRoom takes blocks that nobody holds off the table, the least recently used first, until n bytes fit. The caller holds mu.
+func (c *cache) makeRoom(n int64) bool {
+	for e := c.used.Back(); e != nil && c.bytes+n > c.max; {
+		before := e.Prev()
+		if e.Value.(*entry).block.pins == 0 {
+			c.remove(e)
+		}
+		e = before
+	}
+	return c.bytes+n <= c.max
+}
+
+// giveBack frees what was reserved for a load that somebody else has made.
+func (c *cache) giveBack(r *Request) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.bytes -= c.reservation(r)
+	c.signal()
+}
+
+// signal wakes who waits for room. The caller holds mu.
+func (c *cache) signal() {
+	close(c.freed)
+	c.freed = make(chan struct{})
+}
+
+// finish ends a load; with neither a block nor an error, whoever waits looks again. The block is pinned for the loader and for all who
+// wait.
 func (c *cache) finish(r *Request, l *load, b *block, err error) {
 	c.mu.Lock()
 	delete(c.loads, r.loadKey())
-	if b != nil {
+	c.bytes -= c.reservation(r)
+	if b != nil && c.max >= 0 {
+		b.pins = 1 + l.waiters
 		c.put(r.key(), b)
 	}
-	c.mu.Unlock()
 	l.block, l.err = b, err
 	close(l.done)
+	c.signal()
+	c.mu.Unlock()
 }
 
-// insert puts a block in.
-func (c *cache) insert(k key, b *block) {
+// leave is for a reader that waits no longer.
+func (c *cache) leave(l *load) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.put(k, b)
+	select {
+	case <-l.done:
+		if l.block != nil {
+			c.unpinLocked(l.block)
+		}
+	default:
+		l.waiters--
+	}
 }
 
-// put replaces what is there under k and makes room: F3. The caller holds mu.
+// put replaces what is there under k, and makes what room it can: F3. The caller holds mu.
 func (c *cache) put(k key, b *block) {
 	if e := c.table[k]; e != nil {
 		c.remove(e)
 	}
+	c.bytes += b.cost()
 	if b.cost() > c.max {
+		b.gone = true
 		return
 	}
-	for c.bytes+b.cost() > c.max {
-		c.remove(c.used.Back())
-	}
 	c.table[k] = c.used.PushFront(&entry{k, b})
-	c.bytes += b.cost()
+	c.makeRoom(0)
 }
 
+// remove takes a block off the table. The caller holds mu.
 func (c *cache) remove(e *list.Element) {
 	x := c.used.Remove(e).(*entry)
 	delete(c.table, x.key)
-	c.bytes -= x.block.cost()
+	if x.block.gone = true; x.block.pins == 0 {
+		c.bytes -= x.block.cost()
+	}
 }
 
-// size is the bytes held.
+func (c *cache) unpin(b *block) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unpinLocked(b)
+}
+
+func (c *cache) unpinLocked(b *block) {
+	if c.max < 0 {
+		return
+	}
+	if b.pins--; b.pins > 0 {
+		return
+	}
+	if b.gone {
+		c.bytes -= b.cost()
+	}
+	c.signal()
+}
+
+// size is the bytes that are counted.
 func (c *cache) size() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()

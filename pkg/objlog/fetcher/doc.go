@@ -9,7 +9,8 @@
 //
 //	F1 a block's bytes are written before it is shared and never again: what Read returns may be kept and sent, not changed.
 //	F2 no batch is returned whose CRC was not checked when its block was made.
-//	F3 the cache holds at most CacheBytes; a block above that is returned but not kept.
+//	F3 at most CacheBytes are held, by blocks in the table, blocks that readers hold (leases) though they are there no more, and loads under
+//	   way; a block above that is returned but not kept. When readers hold it all, who holds nothing waits, and others get ErrNoRoom.
 //	F4 of readers that miss one block at one time, one asks the store; its end of patience is not the others'.
 //	F5 a block counts for the base offset, epoch and length that it was made for. Asked for others, it is read anew.
 //

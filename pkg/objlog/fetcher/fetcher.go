@@ -46,7 +46,26 @@ type Request struct {
 	From       base.Offset // the batch that holds it is the first returned
 	MaxBytes   int
 	AtLeastOne bool // return the first batch even if it is above MaxBytes
-	Epoch      base.Epoch
+	// Wait for room when the cache is full of what readers hold. Only for a reader that holds nothing itself: two that hold and
+	// wait could wait for each other.
+	Wait  bool
+	Epoch base.Epoch
+}
+
+// ErrNoRoom says that the cache is full of what readers hold: ask again once something was released.
+var ErrNoRoom = errors.New("the read cache is full of what readers hold")
+
+// Lease is a reader's hold on the memory of what it read: it counts for the cache until Release.
+type Lease struct {
+	cache *cache
+	block *block
+}
+
+// Release ends the hold; it is called once. The zero Lease holds nothing.
+func (l Lease) Release() {
+	if l.block != nil {
+		l.cache.unpin(l.block)
+	}
 }
 
 func (r *Request) key() key { return key{r.Object, r.Position} }
@@ -68,13 +87,13 @@ func New(cfg Config) *Fetcher {
 
 // Read returns the batches from the one that holds From on, each whole and patched, and stops before MaxBytes would be
 // exceeded; none when the span ends before From. next is the offset after the last batch returned, From when there is none:
-// a reader goes on there, not at the end of the span. The slices are the cache's: they must not be changed. Errors:
-// base.ErrNotFound when the object is gone, base.ErrCorrupt and base.ErrVersion for what is there,
+// a reader goes on there, not at the end of the span. The slices are the cache's: they must not be changed, and not be looked at once the
+// lease is released. Errors: ErrNoRoom, base.ErrNotFound when the object is gone, base.ErrCorrupt and base.ErrVersion for what is there,
 // base.ErrUnavailable, and ctx's own.
-func (f *Fetcher) Read(ctx context.Context, r Request) (batches [][]byte, next base.Offset, err error) {
+func (f *Fetcher) Read(ctx context.Context, r Request) (batches [][]byte, next base.Offset, lease Lease, err error) {
 	b, err := f.block(ctx, &r)
 	if err != nil {
-		return nil, 0, fmt.Errorf("read %d bytes at %d of object %s: %w", r.Length, r.Position, r.Object, err)
+		return nil, 0, Lease{}, fmt.Errorf("read %d bytes at %d of object %s: %w", r.Length, r.Position, r.Object, err)
 	}
 	first := sort.Search(len(b.lasts), func(i int) bool { return b.lasts[i] >= r.From })
 	end, total := first, 0
@@ -90,24 +109,49 @@ func (f *Fetcher) Read(ctx context.Context, r Request) (batches [][]byte, next b
 	if end > first {
 		next = b.lasts[end-1] + 1
 	}
-	return b.batches[first:end:end], next, nil
+	return b.batches[first:end:end], next, Lease{f.cache, b}, nil
 }
 
-// block gets the block from the cache, from a load that is under way, or from the store.
+// block gets the block, pinned, from the cache, from a load that is under way, or from the store.
+//
+// Room is reserved before the load is on the table, so that nobody who holds memory waits for a load that waits for memory:
+//
+//  1. A holds a block and asks for X. B, who holds nothing, asked for X before, and waits for room.
+//  2. Had B put its load of X on the table already, A would wait for B, and B for what A holds.
+//  3. As it is, A finds no load, asks for room itself, and is told at once that there is none.
 func (f *Fetcher) block(ctx context.Context, r *Request) (*block, error) {
+	if r.Length <= 0 || r.Length > spanBytesMax || r.Position < 0 {
+		return nil, fmt.Errorf("no span has such a place: %w", base.ErrCorrupt)
+	}
+	reserved := false
+	giveBack := func() {
+		if reserved {
+			f.cache.giveBack(r)
+			reserved = false
+		}
+	}
 	for {
-		b, l, mine := f.cache.lookup(r)
+		b, l, mine := f.cache.lookup(r, reserved)
 		switch {
 		case b != nil:
+			giveBack()
 			f.metrics.hits.Inc()
 			return b, nil
 		case mine:
 			f.metrics.misses.Inc()
 			return f.carryOut(ctx, r, l)
+		case l == nil:
+			if err := f.cache.reserve(ctx, r); err != nil {
+				return nil, err
+			}
+			reserved = true
+			continue
 		}
+		giveBack()
 		select {
 		case <-l.done:
 		case <-ctx.Done():
+			f.cache.leave(l)
 			return nil, ctx.Err()
 		}
 		if l.block != nil || l.err != nil {
@@ -125,9 +169,6 @@ func (f *Fetcher) carryOut(ctx context.Context, r *Request, l *load) (b *block, 
 		}
 		f.cache.finish(r, l, b, err)
 	}()
-	if r.Length <= 0 || r.Length > spanBytesMax || r.Position < 0 {
-		return nil, fmt.Errorf("no span has such a place: %w", base.ErrCorrupt)
-	}
 	data := make([]byte, r.Length)
 	if err := f.store.GetRange(ctx, r.Object.Key(), r.Position, data); err != nil {
 		if errors.Is(err, io.ErrUnexpectedEOF) {
@@ -163,26 +204,4 @@ func newBlock(data []byte, offset base.Offset, epoch base.Epoch) (*block, error)
 		rest = next
 	}
 	return b, nil
-}
-
-// Insert puts a span that was just written into the cache, as if it had been read. The batches are copied. Batches that
-// are not sound are left out of the cache: a reader will meet them.
-func (f *Fetcher) Insert(object base.ObjectID, position int64, first base.Offset, epoch base.Epoch, batches [][]byte) {
-	var size int64
-	for _, b := range batches {
-		size += int64(len(b))
-	}
-	if size == 0 || size > f.cache.max {
-		return
-	}
-	data := make([]byte, 0, size)
-	for _, b := range batches {
-		data = append(data, b...)
-	}
-	b, err := newBlock(data, first, epoch)
-	if err != nil {
-		f.logger.Error("batches for the cache are not sound", "object", object.String(), "position", position, "err", err)
-		return
-	}
-	f.cache.insert(key{object, position}, b)
 }

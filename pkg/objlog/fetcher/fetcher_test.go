@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -74,10 +75,11 @@ func span(change func(r *Request)) Request {
 
 func (w *world) offsets(r Request) []base.Offset {
 	w.t.Helper()
-	batches, next, err := w.f.Read(w.t.Context(), r)
+	batches, next, lease, err := w.f.Read(w.t.Context(), r)
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	defer lease.Release()
 	var out []base.Offset
 	after := r.From
 	for _, b := range batches {
@@ -163,7 +165,7 @@ func TestBadBytes(t *testing.T) {
 		{"absurd length", w.f, span(func(r *Request) { r.Length = 1 << 50 }), base.ErrCorrupt},
 		{"no object", w.f, span(func(r *Request) { r.Object.Number = 77 }), base.ErrNotFound},
 	} {
-		_, _, err := c.f.Read(t.Context(), c.r)
+		_, _, _, err := c.f.Read(t.Context(), c.r)
 		if !errors.Is(err, c.want) || !bytes.Contains([]byte(err.Error()), []byte(c.r.Object.String())) {
 			t.Errorf("%s: got %v, want %v with the object's name", c.name, err, c.want)
 		}
@@ -179,9 +181,11 @@ func TestBoundedCache(t *testing.T) {
 	read := func(n base.ObjectNumber) {
 		t.Helper()
 		r := Request{Object: base.ObjectID{Session: 5, Number: n}, Position: position, Length: batchSize, MaxBytes: 1 << 20}
-		if got, _, err := f.Read(t.Context(), r); err != nil || len(got) != 1 {
+		got, _, lease, err := f.Read(t.Context(), r)
+		if err != nil || len(got) != 1 {
 			t.Fatal(len(got), err)
 		}
+		lease.Release()
 		if f.cache.size() > 3*cost {
 			t.Fatalf("the cache holds %d bytes, the limit is %d", f.cache.size(), 3*cost)
 		}
@@ -214,14 +218,14 @@ func TestSingleFlight(t *testing.T) {
 		defer cancel()
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if _, _, err := w.f.Read(impatient, span(nil)); err == nil {
+			if _, _, _, err := w.f.Read(impatient, span(nil)); err == nil {
 				t.Error("the reader whose ctx ended got no error")
 			}
 		})
 		synctest.Wait()
 		for range 20 {
 			wg.Go(func() {
-				if got, _, err := w.f.Read(t.Context(), span(nil)); err != nil || len(got) != 3 {
+				if got, _, _, err := w.f.Read(t.Context(), span(nil)); err != nil || len(got) != 3 {
 					t.Errorf("got %d batches, %v", len(got), err)
 				}
 			})
@@ -241,23 +245,110 @@ func TestErrorsAreNotCached(t *testing.T) {
 		}
 		return nil
 	}})
-	if _, _, err := w.f.Read(t.Context(), span(nil)); !errors.Is(err, base.ErrUnavailable) {
+	if _, _, _, err := w.f.Read(t.Context(), span(nil)); !errors.Is(err, base.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 	fail = false
 	w.offsets(span(nil))
 }
 
-func TestInsert(t *testing.T) {
-	w := newWorld(t, 0, fault.Options{})
-	batches := [][]byte{sound(1), sound(2), sound(3)}
-	w.f.Insert(object, position, 100, 9, batches)
-	clear(batches[0]) // the caller's again
-	if got := w.offsets(span(nil)); len(got) != 3 || got[2] != 103 || w.gets() != 0 {
-		t.Errorf("got %v after %d GETs, want none", got, w.gets())
+// F3: what readers hold counts until they release it, in the table or not. Who holds nothing waits for room, others are told.
+func TestHeldMemoryCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := memory.New()
+		cost := int64(batchSize + 2*blockOverhead)
+		f := New(Config{Store: inner, CacheBytes: 2 * cost})
+		request := func(n base.ObjectNumber) Request {
+			return Request{Object: base.ObjectID{Session: 5, Number: n}, Position: position, Length: batchSize, MaxBytes: 1 << 20}
+		}
+		for n := base.ObjectNumber(1); n <= 3; n++ {
+			put(t, inner, request(n).Object, sound(1))
+		}
+		read := func(n base.ObjectNumber) Lease {
+			t.Helper()
+			_, _, lease, err := f.Read(t.Context(), request(n))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return lease
+		}
+		one, two := read(1), read(2)
+		if _, _, _, err := f.Read(t.Context(), request(3)); !errors.Is(err, ErrNoRoom) {
+			t.Fatalf("all is held: %v", err)
+		}
+		again := read(1) // what is there is there for everybody
+		patient := request(3)
+		patient.Wait = true
+		impatient, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, _, _, err := f.Read(impatient, patient); !errors.Is(err, ErrNoRoom) {
+			t.Fatalf("nothing was released: %v", err)
+		}
+		came := false
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, _, lease, err := f.Read(t.Context(), patient)
+			if came = err == nil; !came {
+				t.Error(err)
+			}
+			lease.Release()
+		})
+		one.Release()
+		synctest.Wait()
+		if came {
+			t.Error("there was room while a second reader held the block")
+		}
+		again.Release()
+		wg.Wait()
+		two.Release()
+		if size := f.cache.size(); size > 2*cost {
+			t.Errorf("%d bytes are counted in the end", size)
+		}
+	})
+}
+
+// Readers of all kinds at once: in the end nothing is held, and at no time more than the cache may have.
+func TestLeasesAddUp(t *testing.T) {
+	inner := memory.New()
+	cost := int64(batchSize + 2*blockOverhead)
+	limit := 5 * cost
+	f := New(Config{Store: inner, CacheBytes: limit})
+	for n := base.ObjectNumber(1); n <= 20; n++ {
+		put(t, inner, base.ObjectID{Session: 5, Number: n}, sound(1))
 	}
-	w.f.Insert(base.ObjectID{Number: 9}, position, 0, 9, [][]byte{{1, 2, 3}})
-	if size := w.f.cache.size(); size != 3*batchSize+4*blockOverhead {
-		t.Errorf("the cache holds %d bytes", size)
+	var wg sync.WaitGroup
+	for seed := range uint64(8) {
+		wg.Go(func() {
+			rng := rand.New(rand.NewPCG(seed, 1))
+			for range 500 {
+				var held []Lease
+				for range 1 + rng.IntN(3) {
+					r := Request{Object: base.ObjectID{Session: 5, Number: base.ObjectNumber(1 + rng.IntN(20))}, Position: position, Length: batchSize, MaxBytes: 1 << 20}
+					r.Wait = len(held) == 0
+					ctx, cancel := context.WithTimeout(context.Background(), time.Duration(rng.IntN(3000))*time.Microsecond)
+					batches, _, lease, err := f.Read(ctx, r)
+					cancel()
+					switch {
+					case err == nil && len(batches) == 1:
+						held = append(held, lease)
+					case errors.Is(err, ErrNoRoom), errors.Is(err, context.DeadlineExceeded):
+					default:
+						t.Errorf("%d batches, %v", len(batches), err)
+					}
+					if size := f.cache.size(); size > limit {
+						t.Errorf("%d bytes are held, at most %d may be", size, limit)
+					}
+				}
+				for _, l := range held {
+					l.Release()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	f.cache.mu.Lock()
+	defer f.cache.mu.Unlock()
+	if !f.cache.makeRoom(limit) || f.cache.bytes != 0 {
+		t.Errorf("%d bytes are held by nobody", f.cache.bytes)
 	}
 }
