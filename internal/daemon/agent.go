@@ -1,11 +1,13 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math"
+	"runtime/debug"
 
 	"golang.org/x/sync/errgroup"
 
@@ -30,11 +32,12 @@ func (o *agentOptions) settings() settings {
 		{"bucket", "bucket of the region: s3://bucket/prefix?… or file:///dir", true, text(&o.BucketURL)},
 		{"zone", "where the agent runs, for clients with client.rack", false, text(&o.Zone)},
 		{"flush-profile", "latency: an object at once; cost: each 250 ms; default latency", false, profile(&o.Appender)},
-		{"cache-bytes", "of the read cache; default 256 MiB", false, number(&o.CacheBytes, 1<<20, math.MaxInt64)},
-		{"max-connections", "open connections; default 10000", false, number(&l.Connections, 1, math.MaxInt32)},
+		{"memory-bytes", "that the agent may take, whatever clients do; default 512 MiB", false, number(&o.MemoryBytes, region.MemoryMin, math.MaxInt64)},
+		{"cache-bytes", "of records read, kept, and on their way to clients; default 24 % of the memory", false, number(&o.CacheBytes, 1<<20, math.MaxInt64)},
+		{"max-connections", "open connections, of 24 KiB each; default 15 % of the memory, at most 10000", false, number(&l.Connections, 1, math.MaxInt32)},
 		{"max-connections-per-address", "open connections from one address; default 1000", false, number(&l.ConnectionsPerAddress, 1, math.MaxInt32)},
 		{"max-request-bytes", "of one Produce request; default 100 MiB", false, number(&l.RequestBytes, 1<<10, math.MaxInt32)},
-		{"max-buffered-bytes", "of the requests of all connections; default 256 MiB", false, number(&l.BufferedBytes, 1<<20, math.MaxInt64)},
+		{"max-buffered-bytes", "of the requests of all connections; default 22 % of the memory", false, number(&l.BufferedBytes, 1<<20, math.MaxInt64)},
 		{"log-level", "debug, info, warn or error; default warn", false, level(&o.level)},
 	}
 }
@@ -46,6 +49,8 @@ func RunAgent(ctx context.Context, env Env) int {
 		return code
 	}
 	o.Version, o.Now, o.Logger = env.Version, env.Now, env.logger(o.level)
+	// What the parts may hold is bounded by the plan; this makes the runtime collect in time, and return what it does not need.
+	debug.SetMemoryLimit(cmp.Or(o.MemoryBytes, region.MemoryDefault))
 	return env.exit("agent", serveAgent(ctx, env, o.AgentConfig))
 }
 

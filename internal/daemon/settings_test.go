@@ -31,8 +31,11 @@ func TestSamples(t *testing.T) {
 	if _, ok := e.load("agent", a.settings()); !ok {
 		t.Fatal(errs)
 	}
-	if a.NodeID != 1 || a.KafkaAddr != "0.0.0.0:9092" || len(a.Coordinators) != 2 || a.Limits.Connections != 10_000 || a.Appender.FlushInterval == 0 {
+	if a.NodeID != 1 || a.KafkaAddr != "0.0.0.0:9092" || len(a.Coordinators) != 2 || a.Limits.Connections != 3000 || a.Appender.FlushInterval == 0 {
 		t.Errorf("%+v", a)
+	}
+	if err := a.Validate(); err != nil {
+		t.Error(err)
 	}
 	var c coordinatorOptions
 	e, errs = env([]string{"--config", "../../deploy/coordinator.yaml"}, nil)

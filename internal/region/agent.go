@@ -1,6 +1,7 @@
 package region
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -36,11 +37,18 @@ type AgentConfig struct {
 	Coordinators []string
 	BucketURL    string
 	Limits       kafkaapi.Limits
-	CacheBytes   int64 // of the read cache; 0 means the default
+	CacheBytes   int64 // of the read cache; 0 means its share of MemoryBytes
+	MemoryBytes  int64 // that the agent may take; 0 means MemoryDefault
 	Appender     appender.Config
 	Version      string
 	Logger       *slog.Logger
 	Now          func() time.Time
+}
+
+// Validate tells whether what the parts of the agent may hold fits its memory.
+func (c AgentConfig) Validate() error {
+	total := cmp.Or(c.MemoryBytes, MemoryDefault)
+	return planMemory(total).apply(total, &c.Limits, &c.Appender, &c.CacheBytes)
 }
 
 // Agent is one agent in a process of its own.
@@ -66,7 +74,10 @@ func OpenAgent(ctx context.Context, cfg AgentConfig) (*Agent, error) {
 }
 
 func (a *Agent) open(ctx context.Context) error {
-	var err error
+	err := a.cfg.Validate()
+	if err != nil {
+		return err
+	}
 	if a.kafka, err = listen("Kafka", a.cfg.KafkaAddr); err != nil {
 		return err
 	}
@@ -90,7 +101,7 @@ func (a *Agent) open(ctx context.Context) error {
 	}
 	a.agent, err = newAgent(agentParts{
 		nodeID: a.cfg.NodeID, listener: a.kafka, advertise: at, zone: a.cfg.Zone, cluster: id.ClusterID, coordinator: a.client, registry: a.client,
-		bucket: a.bucket, limits: a.cfg.Limits, cacheBytes: a.cfg.CacheBytes, appender: a.cfg.Appender, version: a.cfg.Version,
+		bucket: a.bucket, limits: a.cfg.Limits, cacheBytes: a.cfg.CacheBytes, memoryBytes: a.cfg.MemoryBytes, appender: a.cfg.Appender, version: a.cfg.Version,
 		logger: a.cfg.Logger, metrics: a.registry, now: a.cfg.Now,
 	})
 	return err
@@ -140,6 +151,7 @@ type agentParts struct {
 	bucket      objstore.Store
 	limits      kafkaapi.Limits
 	cacheBytes  int64
+	memoryBytes int64
 	appender    appender.Config
 	version     string
 	logger      *slog.Logger
@@ -155,6 +167,10 @@ func newAgent(p agentParts) (*agent.Agent, error) {
 	port, err := strconv.ParseUint(portText, 10, 16)
 	if err != nil {
 		return nil, fmt.Errorf("port of the advertised address %q: %w", p.advertise, err)
+	}
+	total := cmp.Or(p.memoryBytes, MemoryDefault)
+	if err := planMemory(total).apply(total, &p.limits, &p.appender, &p.cacheBytes); err != nil {
+		return nil, err
 	}
 	instance := make([]byte, 16)
 	_, _ = rand.Read(instance) // never fails

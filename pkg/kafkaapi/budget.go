@@ -32,14 +32,14 @@ func (b *budget) release(n int64) {
 }
 
 // bufferPool recycles the memory of frames: on virtual machines the first touch of a fresh page costs more than all that
-// is done with it afterwards. Buffers come in powers of two.
+// is done with it afterwards. Buffers come in powers of two, but for large ones, which are made to measure and not kept.
 type bufferPool struct {
 	classes [bufferClasses]sync.Pool // of *[]byte with capacity bufferMin << class
 }
 
 const (
 	bufferMinBits = 12 // 4 KiB
-	bufferClasses = 16 // up to 128 MiB
+	bufferClasses = 13 // up to 16 MiB
 )
 
 // get returns a slice of length n.
@@ -65,3 +65,11 @@ func (p *bufferPool) put(b []byte) {
 
 // bufferClass is the smallest class whose buffers hold n bytes.
 func bufferClass(n int) int { return max(bits.Len(uint(max(n, 1)-1))-bufferMinBits, 0) }
+
+// bufferRoom is the capacity of the buffer that get(n) returns.
+func bufferRoom(n int) int {
+	if class := bufferClass(n); class < bufferClasses {
+		return 1 << (class + bufferMinBits)
+	}
+	return n
+}

@@ -16,7 +16,7 @@ import (
 )
 
 // readBuffer is the size of a connection's read buffer; larger requests go past it.
-const readBuffer = 16 << 10
+const readBuffer = 4 << 10
 
 // conn is one connection: see the package comment for its three goroutines.
 type conn struct {

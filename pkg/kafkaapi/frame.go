@@ -28,8 +28,12 @@ type frame struct {
 // framePrefix is what says how large a request is and of which API: size, key, version.
 const framePrefix = 8
 
-// firstStep is how many bytes of a request are made room for at first; then as many as have come (K3).
-const firstStep = 1 << 20
+// firstStep is how many bytes of a request are made room for at first; then growth times as many as have come (K3). With 7, a request
+// of 8 MiB is moved once, by its first eighth; and a client that announces much has sent an eighth of what it holds.
+const (
+	firstStep = 1 << 20
+	growth    = 7
+)
 
 // errSlow says that a client did not send the rest of a request in time.
 var errSlow = errors.New("the rest of a request did not arrive in time")
@@ -128,11 +132,11 @@ func (f *frameReader) fill(ctx context.Context, fr *frame, size int) (err error)
 		return err
 	}
 	for got := 0; got < size; {
-		step := min(size-got, max(got, firstStep))
-		if err := f.charge(ctx, fr, step, got > 0); err != nil {
+		step := min(size-got, max(growth*got, firstStep))
+		if err := f.charge(ctx, fr, room(fr, got+step)-int(fr.charged), got > 0); err != nil {
 			return err
 		}
-		f.grow(fr, got, got+step, size)
+		f.grow(fr, got, got+step)
 		if err := f.deadline(ctx, f.server.limits.FrameRead); err != nil {
 			return err
 		}
@@ -147,6 +151,14 @@ func (f *frameReader) fill(ctx context.Context, fr *frame, size int) (err error)
 	return nil
 }
 
+// room is how much memory a frame of n bytes takes.
+func room(fr *frame, n int) int {
+	if fr.pooled {
+		return bufferRoom(n)
+	}
+	return n
+}
+
 // charge takes bytes of the server's budget.
 func (f *frameReader) charge(ctx context.Context, fr *frame, n int, within bool) error {
 	if within {
@@ -154,7 +166,7 @@ func (f *frameReader) charge(ctx context.Context, fr *frame, n int, within bool)
 		ctx, cancel = context.WithTimeoutCause(ctx, f.server.limits.FrameRead, errSlow)
 		defer cancel()
 	}
-	n = int(min(int64(n), f.server.budget.max-fr.charged))
+	n = max(int(min(int64(n), f.server.budget.max-fr.charged)), 0)
 	took, err := f.server.budget.acquire(ctx, n)
 	if err != nil {
 		return fmt.Errorf("wait for the memory to read a %s request: %w", fr.api.name, context.Cause(ctx))
@@ -164,7 +176,7 @@ func (f *frameReader) charge(ctx context.Context, fr *frame, n int, within bool)
 }
 
 // grow makes room for n bytes of which got are there.
-func (f *frameReader) grow(fr *frame, got, n, size int) {
+func (f *frameReader) grow(fr *frame, got, n int) {
 	if n <= cap(fr.body) {
 		fr.body = fr.body[:n]
 		return
@@ -173,7 +185,7 @@ func (f *frameReader) grow(fr *frame, got, n, size int) {
 	if fr.pooled {
 		b = f.server.buffers.get(n)
 	} else {
-		b = make([]byte, n, min(size, 2*n))
+		b = make([]byte, n)
 	}
 	copy(b, fr.body[:got])
 	if fr.pooled && fr.body != nil {

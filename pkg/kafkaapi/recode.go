@@ -16,7 +16,7 @@ import (
 
 // recodersMax is how many requests' batches are decompressed at a time. Each may need Limits.DecompressedBytes to look at a
 // batch, and as much for what it makes of its batches, which it holds until they are durable.
-const recodersMax = 3
+const recodersMax = 2
 
 // recoder is the server's bound on the memory of requests whose batches must be looked into.
 type recoder struct {

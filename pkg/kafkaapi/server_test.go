@@ -172,7 +172,7 @@ func TestInFlightBounds(t *testing.T) {
 	for name, change := range map[string]func(*Config){
 		"requests": func(c *Config) { c.Limits.InFlightRequests = 3 },
 		"bytes":    func(c *Config) { c.Limits.InFlightBytes = 3_200 },
-		"all":      func(c *Config) { c.Limits.BufferedBytes = 3_200; c.Limits.RequestBytes = 3_200 },
+		"all":      func(c *Config) { c.Limits.BufferedBytes = 3 * bufferRoom(1000); c.Limits.RequestBytes = 3_200 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := start(t, change)
