@@ -58,7 +58,7 @@ func (l *leader) expireOffsets(now time.Time) {
 func (tx *Tx) expireGroup(name string, g *state.Group) {
 	tx.effects(tx.l.groups.NoteEmpty(time.UnixMilli(tx.now), name))
 	use := tx.l.groups.Use(name)
-	before := max(tx.now, tx.State().Time()) - tx.l.c.cfg.OffsetsRetention.Milliseconds()
+	before := tx.State().Time() - tx.l.c.cfg.OffsetsRetention.Milliseconds()
 	ev := &metalogpb.OffsetsDeleted{Group: name}
 	for _, tp := range slices.SortedFunc(maps.Keys(g.Offsets), base.TopicPartition.Compare) {
 		if !tx.inUse(use.Members, use.Consumers, use.Subscribed, tp.Topic) && tx.unusedSince(g, g.Offsets[tp]) <= before {

@@ -23,6 +23,7 @@ func (l *leader) rested() {
 	now := l.c.cfg.Now()
 	if slept := now.Sub(l.awake); slept > stallMax {
 		l.resume(now, slept)
+		l.asked = now // what it has not answered by now counts once
 	}
 	l.awake = now
 }

@@ -50,13 +50,21 @@ func (c *coord) begin() error {
 	}
 	c.seq, c.fence = coordinator.NewSequencer(st, c.term.Nonce()), pos.FenceRevision
 	c.fenced = pos.Fence != nil && pos.Fence.Role == coordinator.RoleFenced && base.Epoch(pos.Fence.Epoch) > st.Region().Epoch
-	if c.fenced {
-		return nil
+	if !c.fenced {
+		if err := c.lookForHigherEpoch(st.Region().Epoch); err != nil {
+			return err
+		}
 	}
-	if err := c.lookForHigherEpoch(st.Region().Epoch); err != nil {
+	if err := c.found(st); err != nil {
 		return err
 	}
-	if st.Head().Seq > 0 {
+	c.beginGroups()
+	return nil
+}
+
+// found makes a log that is new a cluster's.
+func (c *coord) found(st *state.State) error {
+	if c.fenced || st.Head().Seq > 0 {
 		return nil
 	}
 	return c.seq.Emit(c.r.w.now, &metalogpb.Event{Kind: &metalogpb.Event_ClusterCreated{ClusterCreated: &metalogpb.ClusterCreated{

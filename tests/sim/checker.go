@@ -19,19 +19,29 @@ import (
 type checker struct {
 	w     *World
 	books map[*Region]*book
-	// digests and offsets are A's state and A's committed offsets after each of its entries.
+	// digests and groups are A's state and A's groups after each of its entries.
 	digests map[base.Seq]base.Digest
-	offsets map[base.Seq]map[groupPartition]base.Offset
-	lost    int // acked by A and not at B, known at the end
+	groups  map[base.Seq]map[string]*groupModel
+	commits map[string]*attempt // by what a commit carries as metadata
+	// producers are who was given which id.
+	producers map[int64]*producer
+	lost      int // acked by A and not at B, known at the end
 }
 
 // book is what a region's log holds.
 type book struct {
 	batches map[batchKey]written
-	last    map[stream]int32 // sequence number after a producer's last batch in a partition
-	gaps    map[stream]bool  // the one forward gap that a flip allows was used
+	last    map[stream]lastWrite
+	gaps    map[stream]bool // the one forward gap that a flip allows was used
 	acks    []ack
-	commits map[groupPartition]base.Offset
+	groups  map[string]*groupModel
+	deletes map[string]int // requests to delete something of a group
+}
+
+// lastWrite is a producer's last batch in a partition.
+type lastWrite struct {
+	sequence int32 // the next one
+	at       int64
 }
 
 type batchKey struct {
@@ -44,15 +54,11 @@ type stream struct {
 	tp       base.TopicPartition
 }
 
-type groupPartition struct {
-	group string
-	tp    base.TopicPartition
-}
-
 type written struct {
 	tp     base.TopicPartition
 	offset base.Offset
 	digest base.Digest
+	at     int64 // event time
 }
 
 type ack struct {
@@ -62,13 +68,14 @@ type ack struct {
 
 func newChecker(w *World) *checker {
 	return &checker{
-		w: w, books: map[*Region]*book{}, digests: map[base.Seq]base.Digest{}, offsets: map[base.Seq]map[groupPartition]base.Offset{0: {}},
+		w: w, books: map[*Region]*book{}, digests: map[base.Seq]base.Digest{}, groups: map[base.Seq]map[string]*groupModel{0: {}},
+		commits: map[string]*attempt{}, producers: map[int64]*producer{},
 	}
 }
 
 func (c *checker) book(r *Region) *book {
 	if c.books[r] == nil {
-		c.books[r] = &book{batches: map[batchKey]written{}, last: map[stream]int32{}, gaps: map[stream]bool{}, commits: map[groupPartition]base.Offset{}}
+		c.books[r] = &book{batches: map[batchKey]written{}, last: map[stream]lastWrite{}, gaps: map[stream]bool{}, groups: map[string]*groupModel{}, deletes: map[string]int{}}
 	}
 	return c.books[r]
 }
@@ -116,33 +123,24 @@ func (c *checker) entry(r *Region, raw metastore.RawEntry) {
 			c.applied(k.LinkApplied)
 		case *metalogpb.Event_RegionFlipped:
 			c.flipped(k.RegionFlipped)
+		default:
+			c.groupEvent(r, ev, in.Entry.TimeMs)
 		}
 	}
+	c.sameGroups(r)
 	if r == c.w.a {
-		c.remember(in.Entry)
+		c.remember(base.Seq(in.Entry.Seq))
 	}
 }
 
 // remember keeps what A is after the entry, for K6 and K7.
-func (c *checker) remember(e *metalogpb.Entry) {
-	seq := base.Seq(e.Seq)
+func (c *checker) remember(seq base.Seq) {
 	digest, err := c.w.a.oracle.LogicalDigest()
 	if err != nil {
 		c.w.fail("digest of A at %d: %v", seq, err)
 	}
 	c.digests[seq] = digest
-	offsets := c.offsets[seq-1]
-	for _, ev := range e.Events {
-		k, ok := ev.Kind.(*metalogpb.Event_OffsetsCommitted)
-		if !ok {
-			continue
-		}
-		offsets = maps.Clone(offsets)
-		for _, o := range k.OffsetsCommitted.Offsets {
-			offsets[groupPartition{k.OffsetsCommitted.Group, base.TopicPartition{Topic: base.TopicID(o.TopicId), Partition: o.Partition}}] = base.Offset(o.Offset)
-		}
-	}
-	c.offsets[seq] = offsets
+	c.groups[seq] = maps.Clone(c.book(c.w.a).groups) // models are replaced, not changed
 }
 
 // acked takes what a client was told (K1).
@@ -154,15 +152,6 @@ func (c *checker) acked(r *Region, b *pbatch) {
 		return
 	}
 	c.book(r).acks = append(c.book(r).acks, ack{key, w})
-}
-
-// committed takes what a group was told (K7).
-func (c *checker) committed(r *Region, group string, tp base.TopicPartition, offset base.Offset) {
-	b, key := c.book(r), groupPartition{group, tp}
-	b.commits[key] = max(b.commits[key], offset)
-	if at := offsetIn(r.oracle, group, tp); at < b.commits[key] {
-		c.w.fail("K7: group %s was told %d of %s is committed in region %s, the log has %d", group, b.commits[key], tp, r.name, at)
-	}
 }
 
 // applied holds K6 after a step of the image.
@@ -210,15 +199,6 @@ func (c *checker) object(r *Region, st *state.State, ev *metalogpb.ObjectCommitt
 	}
 }
 
-// flipped holds K7 at the flip: groups stand where they stood at the cut.
-func (c *checker) flipped(ev *metalogpb.RegionFlipped) {
-	for key, want := range c.offsets[base.Seq(ev.CutSeq)] {
-		if got := offsetIn(c.w.b.oracle, key.group, key.tp); got != want {
-			c.w.fail("K7: group %s resumes %s at %d, it had committed %d at the cut", key.group, key.tp, got, want)
-		}
-	}
-}
-
 // final holds K8, and that all replicas and all bytes are what the logs say.
 func (c *checker) final() {
 	c.missing()
@@ -258,7 +238,7 @@ func (c *checker) missing() {
 	for _, a := range c.book(c.w.a).acks {
 		at, there := c.book(c.w.b).batches[a.key]
 		below := a.offset < boundary[a.tp]
-		if below && there && at != a.written {
+		if below && there && (at.tp != a.tp || at.offset != a.offset || at.digest != a.digest) {
 			c.w.fail("K8: %s is at B as %s", a, fmt.Sprint(at))
 		}
 		// A copy of a lost batch may have waited at B since before the flip: then it is not lost after all.

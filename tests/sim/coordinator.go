@@ -26,6 +26,8 @@ type coord struct {
 	replica *state.State // confirmed; nil before the first load
 	term    metastore.Term
 	seq     *coordinator.Sequencer
+	steps   *coordinator.Steps
+	desk    desk
 	fence   int64 // revision
 	fenced  bool
 	queue   []command
@@ -69,18 +71,25 @@ func (tx *tx) reply(fn func(error)) {
 	if tx.mute {
 		fn = func(error) {}
 	}
-	if tx.c.r.w.bug == earlyAnswers {
-		fn(nil)
+	tx.c.wait(waiter{tx.c.seq.Mark(), fn})
+}
+
+// wait keeps an answer until the log has confirmed what it was computed from.
+func (c *coord) wait(x waiter) {
+	if c.r.w.bug == earlyAnswers {
+		x.release(nil)
 		return
 	}
-	tx.c.waiting = append(tx.c.waiting, waiter{tx.c.seq.Mark(), fn})
+	c.waiting = append(c.waiting, x)
 }
 
 func (tx *tx) emit(ev *metalogpb.Event, blobs ...[]byte) error {
 	if tx.c.fenced {
 		return base.ErrReadOnly
 	}
-	return tx.c.seq.Emit(tx.c.r.w.now, ev, blobs...)
+	err := tx.c.steps.Emit(ev, blobs...)
+	tx.c.collect()
+	return err
 }
 
 func (c *coord) step() {
@@ -114,6 +123,7 @@ func (c *coord) lost() bool {
 
 // lead does one of the things that a leader does.
 func (c *coord) lead() {
+	c.wake()
 	switch n := c.r.w.rng.IntN(20); {
 	case n < 8 && len(c.queue) > 0:
 		take := min(len(c.queue), 1+c.r.w.rng.IntN(4))
@@ -134,15 +144,16 @@ func (c *coord) lead() {
 		} else {
 			c.land()
 		}
-	case n == 16 && c.r.w.now-c.ticked > 1000 && !c.fenced:
+	case n == 16 && c.r.w.now-c.ticked > 1000:
 		c.ticked = c.r.w.now
-		if err := c.seq.Emit(c.r.w.now, &metalogpb.Event{Kind: &metalogpb.Event_Tick{Tick: &metalogpb.Tick{}}}); err != nil {
-			c.r.w.fail("tick: %v", err)
-		}
+		c.steps.Tick()
+		c.collect()
 	case n == 17:
 		c.archiveStep()
 	case n == 18:
 		c.watchPeer()
+	case n == 19:
+		c.tickGroups()
 	}
 }
 
@@ -156,8 +167,10 @@ func (c *coord) launch() {
 			return
 		}
 		c.flight = &flight{number: number, value: value, before: before, settles: len(c.waiting)}
+		c.asked(true)
 	case len(c.waiting) > 0:
 		c.flight = &flight{number: c.seq.Mark(), settles: len(c.waiting)}
+		c.asked(false)
 	}
 }
 
@@ -165,6 +178,7 @@ func (c *coord) launch() {
 func (c *coord) land() {
 	f := c.flight
 	c.flight = nil
+	c.answered()
 	ctx := context.Background()
 	var err error
 	if c.r.w.bug == noFence {
@@ -208,6 +222,10 @@ func (c *coord) land() {
 
 func (c *coord) endTerm(why error) {
 	c.r.w.logf("%s leads no more: %v", c, why)
+	if c.steps != nil {
+		c.steps.End()
+		c.collect()
+	}
 	waiting, queue := c.waiting, c.queue
 	c.drop()
 	for _, x := range waiting {
@@ -225,7 +243,7 @@ func (c *coord) crash() {
 }
 
 func (c *coord) drop() {
-	c.term, c.seq, c.queue, c.waiting, c.flight, c.archive = nil, nil, nil, nil, nil, nil
+	c.term, c.seq, c.queue, c.waiting, c.flight, c.archive, c.steps = nil, nil, nil, nil, nil, nil, nil
 	if c.r.w.link.home == c {
 		c.r.w.link.stop()
 	}

@@ -4,7 +4,7 @@
 //
 // # Concepts
 //
-// A [World] holds actors: coordinators, agents, producers, consumer groups, a link's runner, an operator. One step lets
+// A [World] holds actors: coordinators, agents, producers, members of consumer groups, a link's runner, an operator. One step lets
 // one actor, chosen by the seed, do one thing. Between any two steps an actor can be paused (for hours, if need be), lose
 // its lease, or be killed and started again; a message can be lost, and so can its answer. So every place between two
 // steps is a crash point and a race. The loops around the pure parts are written again here, as steps, and follow
@@ -19,9 +19,14 @@
 //	K5 nothing is appended by a leader that was deposed or fenced, and nothing under a session that is over.
 //	K6 the image is the source at one past seq: its state's digest is that of the source there, and its bytes are the
 //	   source's.
-//	K7 a group's offset is never below one that the group was told is committed; after a flip it is the source's at the cut.
+//	K7 what a client was told is committed is in the log, and groups have what the log says; a generation that is over commits
+//	   nothing once the next one is stable; after a flip groups have what they had at the cut.
 //	K8 after a fenced failover nothing acked is missing at B; after a cut, exactly what lies beyond the boundary is.
-//	K9 once faults end, everybody finishes: producers have all their batches acked, the link has caught up.
+//	K9 once faults end, everybody finishes: producers have all their batches acked, the link has caught up, groups are stable.
+//	K10 generations do not fall, members change only with them, and a change of the leader alone makes no rebalance.
+//	K11 a member is removed only after a whole session, or rebalance, of its leader's working time.
+//	K12 no producer id is given out twice.
+//	K13 offsets and groups go only because somebody asked or because they expired, and never what members read.
 //
 // The same seed gives the same run. A failing seed replays with
 //

@@ -1,69 +1,153 @@
 package sim
 
 import (
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/gnomon-stream/gnomon/internal/base"
-	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
 )
 
-// group is a consumer group that commits ever higher offsets of the partitions that producers write. It waits for the
-// answer to a commit, or gives it up, before it sends the next.
+// group is a consumer group with its members, and what comes from outside of them: ghosts of former members that commit, an
+// administrator who deletes offsets and the group, and another group of that kind without members ("simple").
 type group struct {
 	pause
-	w     *World
-	name  string
-	asked int64 // when the commit under way was sent, 0 for none
-	// at is the region that positions were read from, and positions how far the group has read.
-	at        *Region
-	positions map[base.TopicPartition]base.Offset
+	w       *World
+	name    string
+	members []*member
+	ghosts  []ghost
+	sent    int64
+}
+
+func newGroup(w *World, name string) *group {
+	g := &group{w: w, name: name}
+	for i := range 3 {
+		m := &member{g: g, number: i}
+		if i == 0 {
+			m.instance = kmsg.StringPtr(name + "-static")
+		}
+		g.members = append(g.members, m)
+	}
+	return g
 }
 
 func (g *group) String() string { return "group " + g.name }
 
+// simple is the group without members beside this one.
+func (g *group) simple() string { return g.name + "-simple" }
+
 func (g *group) step() {
 	w := g.w
-	if len(w.producers) == 0 || g.asked > 0 && w.now-g.asked < 3000 {
+	if g.sent > 0 && w.now-g.sent < 2000 {
 		return
 	}
+	g.sent = 0
 	r := w.operator.primary()
-	tp := w.producers[w.rng.IntN(len(w.producers))].tp
-	t, ok := r.oracle.Show(tp.Topic)
+	switch {
+	case w.chance(12) && len(g.ghosts) > 0:
+		x := g.ghosts[w.rng.IntN(len(g.ghosts))]
+		g.commit(x.at, x.id, x.generation, g.ask(x.at), func(int16) {})
+	case w.chance(60):
+		g.deleteGroup(r)
+	case w.chance(25):
+		g.deleteOffset(r)
+	case w.faulty && w.rng.IntN(4) == 0:
+		g.commitAs(g.simple(), r, "", -1, g.ask(r), func(int16) {})
+	}
+}
+
+// ask sends a request to a region on nobody's behalf.
+func (g *group) ask(r *Region) func(kmsg.Request, func(kmsg.Response)) {
+	return func(req kmsg.Request, then func(kmsg.Response)) {
+		sent := g.w.now
+		g.sent = sent
+		r.submit(func(tx *tx) {
+			if tx == nil {
+				return
+			}
+			tx.forward(req, func(resp kmsg.Response, err error) {
+				if g.sent == sent {
+					g.sent = 0
+				}
+				if err == nil {
+					then(resp)
+				}
+			})
+		})
+	}
+}
+
+type asker func(req kmsg.Request, then func(kmsg.Response))
+
+func (g *group) commit(r *Region, id string, generation int32, ask asker, told func(int16)) {
+	g.commitAs(g.name, r, id, generation, ask, told)
+}
+
+// commitAs commits some offset of some partition: most go on, some go back.
+func (g *group) commitAs(name string, r *Region, id string, generation int32, ask asker, told func(int16)) {
+	w := g.w
+	tp, ok := g.tpOf(r)
 	if !ok {
 		return
 	}
-	if g.at != r { // it resumes at what it had committed
-		g.at, g.positions = r, map[base.TopicPartition]base.Offset{}
+	t, _ := r.oracle.Show(tp.Topic)
+	offset := int64(offsetIn(r.oracle, name, tp))
+	if end := int64(t.Partition(tp.Partition).End); end > offset {
+		offset += 1 + w.rng.Int64N(end-offset)
 	}
-	at := max(g.positions[tp], offsetIn(r.oracle, g.name, tp))
-	end := t.Partition(tp.Partition).End
-	if end <= at {
+	if w.rng.IntN(6) == 0 {
+		offset = w.rng.Int64N(offset + 1)
+	}
+	x := w.check.attempted(r, name, id, generation, tp, offset)
+	req := kmsg.NewPtrOffsetCommitRequest()
+	req.Version, req.Group, req.MemberID, req.Generation = 10, name, id, generation
+	p := kmsg.NewOffsetCommitRequestTopicPartition()
+	p.Partition, p.Offset, p.LeaderEpoch, p.Metadata = tp.Partition, offset, -1, kmsg.StringPtr(x.tag)
+	req.Topics = []kmsg.OffsetCommitRequestTopic{{TopicID: tp.Topic, Partitions: []kmsg.OffsetCommitRequestTopicPartition{p}}}
+	ask(req, func(resp kmsg.Response) {
+		code := resp.(*kmsg.OffsetCommitResponse).Topics[0].Partitions[0].ErrorCode
+		if code == 0 {
+			w.check.committed(x)
+		}
+		told(code)
+	})
+}
+
+func (g *group) deleteGroup(r *Region) {
+	name := []string{g.name, g.simple()}[g.w.rng.IntN(2)]
+	req := kmsg.NewPtrDeleteGroupsRequest()
+	req.Groups = []string{name}
+	g.w.check.book(r).deletes[name]++
+	g.w.logf("%s: delete %s in region %s", g, name, r.name)
+	g.ask(r)(req, func(kmsg.Response) {})
+}
+
+func (g *group) deleteOffset(r *Region) {
+	tp, ok := g.tpOf(r)
+	if !ok {
 		return
 	}
-	next := at + 1 + base.Offset(w.rng.Int64N(int64(end-at)))
-	g.positions[tp] = next
-	asked := w.now
-	g.asked = asked
-	r.submit(func(tx *tx) {
-		if tx == nil {
-			return
+	name := []string{g.name, g.simple()}[g.w.rng.IntN(2)]
+	t, _ := r.oracle.Show(tp.Topic)
+	req := kmsg.NewPtrOffsetDeleteRequest()
+	req.Group = name
+	p := kmsg.NewOffsetDeleteRequestTopicPartition()
+	p.Partition = tp.Partition
+	req.Topics = []kmsg.OffsetDeleteRequestTopic{{Topic: t.Info().Name, Partitions: []kmsg.OffsetDeleteRequestTopicPartition{p}}}
+	g.w.check.book(r).deletes[name]++
+	g.ask(r)(req, func(kmsg.Response) {})
+}
+
+// unsettled says which member has no part of the present generation (K9); "" for none.
+func (g *group) unsettled() string {
+	r := g.w.operator.primary()
+	for _, m := range g.members {
+		if m.at != r || m.stage != reads || m.well < 2 || m.generation != g.members[0].generation {
+			return fmt.Sprintf("%s is not settled: stage %d, generation %d", m, m.stage, m.generation)
 		}
-		var result error
-		if shown, ok := tx.c.seq.State().Show(tp.Topic); !ok || !shown.Writable() || tx.c.fenced {
-			result = base.ErrReadOnly
-		} else {
-			result = tx.emit(&metalogpb.Event{Kind: &metalogpb.Event_OffsetsCommitted{OffsetsCommitted: &metalogpb.OffsetsCommitted{
-				Group: g.name, Offsets: []*metalogpb.CommittedOffset{{TopicId: tp.Topic[:], Partition: tp.Partition, Offset: int64(next), LeaderEpoch: -1}},
-			}}})
-		}
-		tx.reply(func(err error) {
-			if g.asked == asked {
-				g.asked = 0
-			}
-			if err == nil && result == nil {
-				w.check.committed(r, g.name, tp, next)
-			}
-		})
-	})
+	}
+	return ""
 }
 
 // offsetIn is a group's committed offset in a state, 0 when it has none.

@@ -104,8 +104,7 @@ func (o *operator) createTopic() {
 
 func (o *operator) addProducers(tp base.TopicPartition) {
 	for range 1 + o.w.rng.IntN(2) {
-		id := base.StripedID(o.w.a.oracle.Region().Epoch, uint64(len(o.w.producers)+1))
-		p := &producer{w: o.w, id: id, tp: tp, left: 20 + o.w.rng.IntN(40)}
+		p := &producer{w: o.w, number: len(o.w.producers), id: -1, tp: tp, left: 20 + o.w.rng.IntN(40)}
 		o.w.producers = append(o.w.producers, p)
 		o.w.logf("%s writes %d batches to %s", p, p.left, tp)
 	}

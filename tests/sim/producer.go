@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/kafkaapi/batch"
@@ -18,7 +19,9 @@ import (
 type producer struct {
 	pause
 	w      *World
-	id     int64
+	number int
+	id     int64 // -1 until it was given one
+	asked  int64 // when it asked for one, 0 for not at all
 	tp     base.TopicPartition
 	next   int32     // sequence number of the next batch
 	left   int       // batches to come
@@ -30,8 +33,12 @@ type producer struct {
 // windowMax is below the five batches that a broker remembers of a producer.
 const windowMax = 4
 
+// deliveryMs is how long a producer tries: delivery.timeout.ms, well below the day after which it is forgotten.
+const deliveryMs = 12 * 3_600_000
+
 // pbatch is one record batch.
 type pbatch struct {
+	born    int64
 	p       *producer
 	seq     int32
 	records int32
@@ -48,7 +55,7 @@ type conn struct {
 	reset bool // the agent has noticed, and reads no more of what is on its way
 }
 
-func (p *producer) String() string { return fmt.Sprintf("producer %d", p.id&0xffff) }
+func (p *producer) String() string { return fmt.Sprintf("producer %d (id %d)", p.number, p.id&0xffff) }
 
 func (p *producer) done() bool { return p.left == 0 && len(p.window) == 0 }
 
@@ -56,6 +63,10 @@ func (p *producer) step() {
 	w := p.w
 	switch {
 	case p.done():
+	case w.chance(600), len(p.window) > 0 && w.now-p.window[0].born > deliveryMs:
+		p.crash()
+	case p.id < 0:
+		p.init()
 	case p.conn != nil && (p.conn.at.gone || w.now-p.heard > 10_000 || w.chance(80)):
 		p.conn = nil
 	case p.conn == nil:
@@ -66,6 +77,39 @@ func (p *producer) step() {
 	default:
 		p.send()
 	}
+}
+
+// crash is the end of the process: what was not acked is neither known to be written nor not, and the next one has another id.
+func (p *producer) crash() {
+	p.w.logf("%s is killed with %d batches in flight", p, len(p.window))
+	p.id, p.asked, p.next, p.window, p.conn = -1, 0, 0, nil, nil
+}
+
+// init asks for a producer id (K12).
+func (p *producer) init() {
+	w := p.w
+	if p.asked > 0 && w.now-p.asked < 2000 {
+		return
+	}
+	r, asked := w.operator.primary(), w.now
+	p.asked = asked
+	r.submit(func(tx *tx) {
+		if tx == nil {
+			return
+		}
+		tx.forward(kmsg.NewPtrInitProducerIDRequest(), func(resp kmsg.Response, err error) {
+			if err != nil || p.asked != asked || p.id >= 0 {
+				return
+			}
+			id := resp.(*kmsg.InitProducerIDResponse)
+			if id.ErrorCode != 0 {
+				w.fail("K12: %s: InitProducerId: %v", p, kerr.ErrorForCode(id.ErrorCode))
+				return
+			}
+			p.id = id.ProducerID
+			w.check.newProducer(p)
+		})
+	})
 }
 
 // connect takes any agent of the primary, or, now and then, of the other region, which must refuse: B before the flip, and
@@ -151,7 +195,7 @@ func (p *producer) newBatch(records int32) *pbatch {
 	if err != nil {
 		p.w.fail("make a batch: %v", err)
 	}
-	x := &pbatch{p: p, seq: p.next, records: records, bytes: b, header: h, offset: -1}
+	x := &pbatch{born: p.w.now, p: p, seq: p.next, records: records, bytes: b, header: h, offset: -1}
 	p.next += records
 	return x
 }

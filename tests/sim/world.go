@@ -28,16 +28,21 @@ func (p Plan) String() string {
 type bug int
 
 const (
-	noBug        bug = iota
-	earlyAnswers     // answers are given before the log has confirmed them
-	noPoison         // what comes behind a refused batch is taken
-	noFence          // the leader appends whatever the fence says
-	emptyCopies      // the link names objects that it has not copied
-	bugs             // how many there are
+	noBug         bug = iota
+	earlyAnswers      // answers are given before the log has confirmed them
+	noPoison          // what comes behind a refused batch is taken
+	noFence           // the leader appends whatever the fence says
+	emptyCopies       // the link names objects that it has not copied
+	anyCommit         // offsets are taken from whoever commits them
+	forgetGroups      // a new leader knows no members
+	noticeNoSleep     // a leader that was stopped does not notice
+	earlyExpiry       // offsets expire while their group has members
+	sameIDs           // each term hands out producer ids from the same number on
+	bugs              // how many there are
 )
 
 func (b bug) String() string {
-	return [...]string{"none", "early answers", "no poison", "no fence", "empty copies"}[b]
+	return [...]string{"none", "early answers", "no poison", "no fence", "empty copies", "any commit", "forgotten groups", "sleep unnoticed", "early expiry", "same producer ids"}[b]
 }
 
 // fences tells whether A's etcd is in reach.
@@ -57,6 +62,7 @@ type World struct {
 	actors    []actor
 	producers []*producer
 	groups    []*group
+	memberIDs int
 	link      *linkRunner
 	operator  *operator
 	check     *checker
@@ -91,7 +97,7 @@ func NewWorld(seed uint64) *World {
 	w.operator = &operator{w: w, failAt: 1500 + w.rng.IntN(3000)}
 	w.link = &linkRunner{w: w}
 	for i := range 2 {
-		w.groups = append(w.groups, &group{w: w, name: fmt.Sprintf("g%d", i)})
+		w.groups = append(w.groups, newGroup(w, fmt.Sprintf("g%d", i)))
 	}
 	for _, r := range []*Region{w.a, w.b} {
 		for _, c := range r.coordinators {
@@ -101,6 +107,9 @@ func NewWorld(seed uint64) *World {
 	w.actors = append(w.actors, w.operator, w.link, w.link)
 	for _, g := range w.groups {
 		w.actors = append(w.actors, g)
+		for _, m := range g.members {
+			w.actors = append(w.actors, m, m)
+		}
 	}
 	return w
 }
@@ -155,9 +164,29 @@ func (w *World) step() {
 	case w.chance(1500):
 		w.now += 3_600_000 * int64(1+w.rng.IntN(5)) // nobody does anything for hours
 		w.logf("hours pass")
+	case w.chance(8000):
+		w.dayOff()
 	}
 	x.step()
 	w.check.observe()
+}
+
+// dayOff is a day on which nothing runs: producers are forgotten after it, and offsets that nobody has used.
+func (w *World) dayOff() {
+	w.logf("all is switched off for a day")
+	for _, r := range []*Region{w.a, w.b} {
+		for _, c := range r.coordinators {
+			c.crash()
+		}
+		for len(r.agents) > 0 {
+			r.agents[0].kill()
+		}
+		r.server.ExpireLeader()
+	}
+	for _, p := range w.producers {
+		p.crash()
+	}
+	w.now += 26 * 3_600_000
 }
 
 const (
@@ -181,10 +210,38 @@ func (w *World) Run() error {
 		}
 		w.step()
 	}
+	for range 3 {
+		w.changeLeader()
+	}
 	if w.problem == nil {
 		w.check.final()
 	}
 	return w.problem
+}
+
+// changeLeader has another leader elected while nothing else is wrong: groups go on in the generation that they are in (K10).
+func (w *World) changeLeader() {
+	r := w.operator.primary()
+	r.server.ExpireLeader()
+	var before []int32
+	for _, g := range w.groups {
+		before = append(before, g.members[0].generation)
+		for _, m := range g.members {
+			m.well = 0
+		}
+	}
+	w.logf("another leader for region %s", r.name)
+	for !w.finished() && w.problem == nil {
+		if w.steps > stepsMax {
+			w.fail("K9: after %d steps: %s", w.steps, w.unfinished())
+		}
+		w.step()
+	}
+	for i, g := range w.groups {
+		if w.problem == nil && g.members[0].generation != before[i] {
+			w.fail("K10: another leader: %s went from generation %d to %d", g, before[i], g.members[0].generation)
+		}
+	}
 }
 
 func (w *World) finished() bool { return w.unfinished() == "" }
@@ -197,6 +254,11 @@ func (w *World) unfinished() string {
 	for _, p := range w.producers {
 		if !p.done() {
 			return fmt.Sprintf("%s has %d batches open, %d to come", p, len(p.window), p.left)
+		}
+	}
+	for _, g := range w.groups {
+		if why := g.unsettled(); why != "" {
+			return why
 		}
 	}
 	if w.plan == NoFailover {

@@ -1,6 +1,7 @@
 package groups
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -251,4 +252,59 @@ func TestDescribeAndList(t *testing.T) {
 	if got := w.m.List(nil, []string{"consumer"}, []string{"a"}); len(got) != 0 {
 		t.Fatalf("listed %+v", got)
 	}
+}
+
+// Time in which nobody could be heard is given back once, and moves no deadline beyond where it would be if all began now.
+func TestResume(t *testing.T) {
+	w := newWorld(t, Config{})
+	ids := w.stable(2)
+	waiting := w.join(3, ids[0], "", "range")
+	w.now = w.now.Add(time.Hour)
+	w.m.Resume(w.now, time.Hour)
+	w.m.Resume(w.now, time.Hour) // counted twice: no harm
+	w.pass(9 * time.Second)
+	if code := w.heartbeat(ids[1], "", 2); code != kerr.RebalanceInProgress.Code {
+		t.Fatalf("heartbeat: %d", code)
+	}
+	w.wantWaiting(waiting)
+	w.pass(11 * time.Second)
+	w.want(waiting, 0) // the other was silent for a session
+	if len(waiting.join.Members) != 1 {
+		t.Fatalf("members %v", waiting.join.Members)
+	}
+}
+
+// Bounds: ids, and the bytes of all groups together, which are given back with the members.
+func TestBounds(t *testing.T) {
+	w := newWorld(t, Config{MaxBytes: 4000})
+	ids := w.stable(1)
+	free := w.m.bytes
+	join := func(version int16, group, instance string, metadata int) int16 {
+		t.Helper()
+		req := kmsg.NewPtrJoinGroupRequest()
+		req.Version, req.Group, req.ProtocolType, req.SessionTimeoutMillis, req.InstanceID = version, group, "consumer", 10_000, instancePtr(instance)
+		req.Protocols = []kmsg.JoinGroupRequestProtocol{{Name: "range", Metadata: make([]byte, metadata)}}
+		return w.joinReq(req).code
+	}
+	if code := join(3, strings.Repeat("g", GroupIDBytesMax+1), "", 0); code != kerr.InvalidGroupID.Code {
+		t.Errorf("group id too long: %d", code)
+	}
+	if code := join(9, "h", strings.Repeat("i", instanceIDBytesMax+1), 0); code != kerr.InvalidRequest.Code {
+		t.Errorf("instance id too long: %d", code)
+	}
+	if code := join(3, "h", "", 4000); code != kerr.GroupMaxSizeReached.Code {
+		t.Errorf("more bytes than all groups may take: %d", code)
+	}
+	for range 100 {
+		join(4, "announced", "", 0)
+	}
+	if w.m.bytes > 4000+pendingBytes {
+		t.Errorf("%d bytes", w.m.bytes)
+	}
+	w.pass(time.Minute)
+	w.wantState(Empty)
+	if w.m.bytes >= free || len(w.m.groups) != 1 {
+		t.Errorf("%d bytes are kept of %d groups", w.m.bytes, len(w.m.groups))
+	}
+	w.want(w.leave(2, ids[0]), kerr.UnknownMemberID.Code)
 }

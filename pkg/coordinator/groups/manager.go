@@ -92,21 +92,26 @@ func (m *Manager) MaxGroups() int { return m.cfg.MaxGroups }
 // Resume is called when the owner was kept from its work for a while: no deadline ran in that time, and each member has its
 // full session timeout from now on. Whoever was alive could not show it.
 func (m *Manager) Resume(now time.Time, slept time.Duration) {
-	shift := func(at time.Time) time.Time {
+	// No deadline moves beyond where it would be if what it ends began now.
+	shift := func(at time.Time, whole time.Duration) time.Time {
 		if at.IsZero() {
 			return at
 		}
-		return at.Add(slept)
+		if at, latest := at.Add(slept), now.Add(whole); at.Before(latest) {
+			return at
+		}
+		return now.Add(whole)
 	}
 	for _, g := range m.groups {
-		g.joinBy, g.syncBy = shift(g.joinBy), shift(g.syncBy)
+		rebalance := g.rebalanceTimeout()
+		g.joinBy, g.syncBy = shift(g.joinBy, rebalance), shift(g.syncBy, rebalance)
 		for id, until := range g.pending {
-			g.pending[id] = shift(until)
+			g.pending[id] = shift(until, m.cfg.MaxSessionTimeout)
 		}
 		for _, x := range g.members {
 			switch full := now.Add(x.session); {
 			case x.waits():
-				x.expires = shift(x.expires)
+				x.expires = shift(x.expires, newMemberTimeout)
 			case full.After(x.expires):
 				x.expires = full
 			}
