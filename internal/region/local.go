@@ -2,9 +2,12 @@ package region
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/coordinator"
 	"github.com/gnomon-stream/gnomon/pkg/kafkaapi"
 	"github.com/gnomon-stream/gnomon/pkg/metastore"
@@ -25,8 +28,21 @@ func (l local) Forward(ctx context.Context, client kafkaapi.Client, req kmsg.Req
 // registry is the list of agents in etcd, as agents in the coordinator's process see it.
 type registry struct{ metastore.Log }
 
+const registerRetry = 200 * time.Millisecond
+
+// Register implements agent.Registry: a lease that was lost, as when etcd was away, is followed by another.
 func (r registry) Register(ctx context.Context, agent *metalogpb.Agent) error {
-	return r.Log.Register(ctx, agent, true, func() {})
+	for fresh := true; ; {
+		err := r.Log.Register(ctx, agent, fresh, func() { fresh = false })
+		if ctx.Err() != nil || errors.Is(err, base.ErrFenced) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(registerRetry):
+		}
+	}
 }
 
 // metalog is the coordinator of the same process, as its links see it.

@@ -131,7 +131,7 @@ func (s *agentService) Register(ctx context.Context, stream *connect.BidiStream[
 	end(metastore.ErrLapse)
 	watching.Wait()
 	switch {
-	case errors.Is(err, base.ErrFenced):
+	case cause == nil: // replaced, or the lease was lost: the agent registers elsewhere
 		return rpcfault.Connect(err)
 	case errors.Is(cause, base.ErrFenced):
 		return rpcfault.Connect(cause)

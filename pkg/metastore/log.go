@@ -77,12 +77,11 @@ type Log interface {
 	// appends check the key's revision.
 	WriteFence(ctx context.Context, fence *metalogpb.Fence) error
 
-	// Register publishes an agent until ctx ends (lease), then takes it away, unless ctx ends with ErrLapse as its
-	// cause: then the lease does, so that the agent can be registered elsewhere meanwhile. stands is called each time
-	// the registration is in the list. It renews the lease by itself and returns only with ctx, or with
-	// base.ErrFenced when the node id belongs to another instance; a fresh one takes it over.
+	// Register publishes an agent under a lease until ctx ends, then takes it away, unless ctx ends with ErrLapse as its
+	// cause: then the lease does, so that the agent can be registered elsewhere meanwhile. stands is called once the
+	// agent is in the list. It ends early with base.ErrUnavailable when the lease is lost, and with base.ErrFenced when
+	// the node id belongs to another instance; a fresh one takes it over.
 	Register(ctx context.Context, agent *metalogpb.Agent, fresh bool, stands func()) error
-
 	// FollowAgents calls fn with the list of agents, sorted by node id, first as it stands, then at each change, until
 	// ctx ends. While the backend is away the last list stands: it keeps trying and does not call fn.
 	FollowAgents(ctx context.Context, fn func([]*metalogpb.Agent)) error

@@ -50,7 +50,8 @@ func (c *Client) Forward(ctx context.Context, client kafkaapi.Client, req kmsg.R
 func repeatable(req kmsg.Request) bool {
 	switch r := req.(type) {
 	case *kmsg.HeartbeatRequest, *kmsg.SyncGroupRequest, *kmsg.OffsetCommitRequest, *kmsg.OffsetFetchRequest,
-		*kmsg.ListGroupsRequest, *kmsg.DescribeGroupsRequest, *kmsg.InitProducerIDRequest:
+		*kmsg.ListGroupsRequest, *kmsg.DescribeGroupsRequest, *kmsg.InitProducerIDRequest, *kmsg.DescribeProducersRequest,
+		*kmsg.DeleteRecordsRequest, *kmsg.AlterConfigsRequest:
 		return true
 	case *kmsg.JoinGroupRequest:
 		return r.MemberID != ""

@@ -17,49 +17,30 @@ import (
 
 // Register implements metastore.Log.
 func (l *Log) Register(ctx context.Context, agent *metalogpb.Agent, fresh bool, stands func()) error {
-	for ctx.Err() == nil {
-		stood, err := l.registerOnce(ctx, agent, fresh, stands)
-		fresh = fresh && !stood
-		switch {
-		case ctx.Err() != nil:
-		case errors.Is(err, base.ErrFenced):
-			return err
-		case err != nil:
-			l.cfg.Logger.Warn("registration of the agent", "node_id", agent.NodeId, "error", err)
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(agentRetry):
-		}
-	}
-	return ctx.Err()
-}
-
-const agentRetry = 200 * time.Millisecond
-
-// registerOnce keeps the registration until the lease is lost or ctx ends.
-func (l *Log) registerOnce(ctx context.Context, agent *metalogpb.Agent, fresh bool, stands func()) (stood bool, err error) {
 	lease, err := l.grant(ctx)
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer lease.stop()
 	if err := l.putAgent(ctx, lease.id, agent, fresh); err != nil {
-		return false, errors.Join(err, lease.revoke(context.WithoutCancel(ctx)))
+		_ = lease.revoke(context.WithoutCancel(ctx)) // what could not be put holds nothing up
+		return err
 	}
 	stands()
 	select {
 	case <-lease.lost:
 		if ctx.Err() == nil {
-			return true, nil
+			return fmt.Errorf("the lease of agent %d's registration was lost: %w", agent.NodeId, base.ErrUnavailable)
 		}
 	case <-ctx.Done():
 	}
 	if errors.Is(context.Cause(ctx), metastore.ErrLapse) {
-		return true, nil
+		return ctx.Err()
 	}
-	return true, lease.revoke(context.WithoutCancel(ctx))
+	return errors.Join(ctx.Err(), lease.revoke(context.WithoutCancel(ctx)))
 }
+
+const agentRetry = 200 * time.Millisecond
 
 // putAgent puts the key under the lease. From another lease of the same instance, that of a coordinator that went away,
 // it is moved: when that one ends, the key stays.
