@@ -69,7 +69,7 @@ func (s *agentService) Forward(ctx context.Context, in *connect.Request[coordina
 	}
 	req := kmsg.RequestForKey(int16(m.ApiKey))
 	if req == nil || m.Version < 0 || m.Version > int32(req.MaxVersion()) {
-		return nil, rpcfault.Untouched(fmt.Errorf("Kafka API %d version %d: %w", m.ApiKey, m.Version, base.ErrVersion))
+		return nil, rpcfault.Untouched(fmt.Errorf("forwarded API %d, version %d: %w", m.ApiKey, m.Version, base.ErrVersion))
 	}
 	req.SetVersion(int16(m.Version))
 	if err := req.ReadFrom(m.Body); err != nil {

@@ -1,11 +1,14 @@
 package docs
 
 import (
+	"context"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"github.com/gnomon-stream/gnomon/internal/daemon"
 )
 
 // docs/OPERATIONS.md has every flag of gnomon dev, and docs/LINK.md every command of gnomon shadow with its flags.
@@ -59,3 +62,26 @@ func flags(cmd *cobra.Command) (out []string) {
 	}
 	return out
 }
+
+// docs/OPERATIONS.md has every setting of an agent and of a coordinator.
+func TestSettings(t *testing.T) {
+	for command, run := range map[string]func(context.Context, daemon.Env) int{"agent": daemon.RunAgent, "coordinator": daemon.RunCoordinator} {
+		var help strings.Builder
+		env := daemon.Env{Args: []string{"--help"}, Getenv: func(string) string { return "" }, Out: &help, Err: &help}
+		if code := run(t.Context(), env); code != 0 {
+			t.Fatal(code, help.String())
+		}
+		var have, want []string
+		for _, row := range read(t, "docs/OPERATIONS.md").table(t, command) {
+			have = append(have, named(row[0])...)
+		}
+		for _, m := range settingName.FindAllStringSubmatch(help.String(), -1) {
+			if m[1] != "config" {
+				want = append(want, m[1])
+			}
+		}
+		same(t, "settings of "+command, have, want)
+	}
+}
+
+var settingName = regexp.MustCompile(`(?m)^  -([a-z-]+)`)

@@ -82,8 +82,7 @@ func (c *Client) attend(ctx context.Context, p *peer, agent *metalogpb.Agent, fr
 		case <-ctx.Done():
 			_ = stream.Send(&coordinatorpb.RegisterRequest{Leave: true}) // without it the lease ends the registration
 			_ = stream.CloseRequest()
-			stop := time.AfterFunc(leaveTimeout, cancel)
-			defer stop.Stop()
+			time.AfterFunc(leaveTimeout, cancel)
 			return stood, rpcfault.From(<-ended)
 		}
 	}
