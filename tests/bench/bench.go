@@ -49,7 +49,15 @@ func measurements() []measurement {
 	for _, rate := range []int{200, 5000} {
 		all = append(all, measurement{fmt.Sprintf("latency/%d", rate), func(b *bench, ctx context.Context) error { return b.latency(ctx, rate) }})
 	}
-	return append(all, measurement{"shadow/lag", (*bench).shadowLag})
+	all = append(all, measurement{"shadow/lag", (*bench).shadowLag}, measurement{"consume", (*bench).consume})
+	for _, n := range []int{1_000, 10_000} {
+		all = append(all, measurement{fmt.Sprintf("partitions/%d", n), func(b *bench, ctx context.Context) error { return b.partitions(ctx, n) }})
+	}
+	return append(all,
+		measurement{"group/1000", func(b *bench, ctx context.Context) error { return b.group(ctx, 1_000) }},
+		measurement{"connections/5000", func(b *bench, ctx context.Context) error { return b.connections(ctx, 5_000) }},
+		measurement{"sequencer", func(b *bench, ctx context.Context) error { return b.extents(ctx, 10_000) }},
+	)
 }
 
 // run measures. What was measured before an error is in the report.
@@ -90,6 +98,9 @@ func (b *bench) close() error {
 
 // warm is the length of a warm-up.
 func (b *bench) warm() time.Duration { return min(b.o.seconds/2, 1500*time.Millisecond) }
+
+// scaled is a size of a load, or its share in a short run.
+func (b *bench) scaled(n int) int { return max(int(float64(n)*b.o.scale), 10) }
 
 // bounded gives a measurement an end, whatever happens.
 func (b *bench) bounded(ctx context.Context) (context.Context, context.CancelFunc) {

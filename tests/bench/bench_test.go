@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 
 // TestSmoke takes each measurement very briefly. How fast anything is, is not its matter.
 func TestSmoke(t *testing.T) {
-	o, err := parse([]string{"-seconds", "0.1", "-dir", t.TempDir(), "-format", "json"})
+	o, err := parse([]string{"-seconds", "0.1", "-scale", "0.02", "-dir", t.TempDir(), "-format", "json"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 // options of a run.
 type options struct {
 	seconds  time.Duration // of each measurement, warm-up not included
+	scale    float64       // of partitions, members, connections and bytes to read
 	format   string
 	only     *regexp.Regexp
 	dir      string // where the temporary folder is made
@@ -57,6 +58,7 @@ func parse(args []string) (options, error) {
 	o := options{out: os.Stdout, log: os.Stderr}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	seconds := f.Float64("seconds", 4, "length of each measurement, without its warm-up")
+	f.Float64Var(&o.scale, "scale", 1, "share of the partitions, members, connections and bytes of the measurements that have many")
 	only := f.String("only", "", "measure what matches this regular expression, and the limits that it needs")
 	list := f.Bool("list", false, "list the names of the measurements")
 	f.StringVar(&o.format, "format", "text", "text or json")
@@ -65,8 +67,8 @@ func parse(args []string) (options, error) {
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
-	if f.NArg() > 0 || *seconds <= 0 || *seconds > 60 || o.format != "text" && o.format != "json" {
-		return o, errors.New("usage: bench [-seconds up to 60] [-only REGEXP] [-format text|json] [-dir DIR] [-profiles DIR] [-list]")
+	if f.NArg() > 0 || *seconds <= 0 || *seconds > 60 || o.scale <= 0 || o.scale > 1 || o.format != "text" && o.format != "json" {
+		return o, errors.New("usage: bench [-seconds up to 60] [-scale up to 1] [-only REGEXP] [-format text|json] [-dir DIR] [-profiles DIR] [-list]")
 	}
 	if *list {
 		for _, m := range measurements() {
