@@ -44,8 +44,8 @@ func TestSmoke(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Two limits with 7 figures, 4 loads with 3, 2 rates with 2, a shadow with 2, a share.
-	if len(read.Figures) != 26 {
-		t.Errorf("%d figures, want 26", len(read.Figures))
+	if len(read.Figures) != 51 {
+		t.Errorf("%d figures, want 51", len(read.Figures))
 	}
 	for _, f := range read.Figures {
 		// A time of CPU shorter than the kernel's tick counts as none, and a lag may be.
