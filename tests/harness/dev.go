@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/gnomon-stream/gnomon/internal/region"
@@ -100,7 +101,10 @@ const (
 	highestPort = 32_000
 )
 
-// freePorts finds n ports on which nobody listens.
+// given are the ports that this process has handed out: nobody may listen on them yet, or just now.
+var given sync.Map
+
+// freePorts finds n ports on which nobody listens, and that were not given before.
 func freePorts(t testing.TB, n int) []string {
 	t.Helper()
 	var held []net.Listener
@@ -112,6 +116,9 @@ func freePorts(t testing.TB, n int) []string {
 	var ports []string
 	for range 1000 {
 		port := strconv.Itoa(lowestPort + rand.IntN(highestPort-lowestPort))
+		if _, before := given.LoadOrStore(port, true); before {
+			continue
+		}
 		l, err := net.Listen("tcp", "127.0.0.1:"+port)
 		if err != nil {
 			continue
