@@ -17,7 +17,7 @@ import (
 // consumer is a member of group g as a client is one: it asks whoever leads, again and again until it is answered, and follows
 // the codes.
 type consumer struct {
-	t          *testing.T
+	t          testing.TB
 	members    []*member
 	group      string
 	instance   *string

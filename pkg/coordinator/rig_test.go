@@ -23,14 +23,14 @@ const patience = 10 * time.Second
 
 // cluster is the metalog and the bucket that coordinators run on.
 type cluster struct {
-	t      *testing.T
+	t      testing.TB
 	server *memory.Server
 	bucket *bucket.Store
 	faults *faults
 	clock  *clock
 }
 
-func newCluster(t *testing.T) *cluster {
+func newCluster(t testing.TB) *cluster {
 	return &cluster{t: t, server: memory.NewServer(), bucket: bucket.New(), faults: &faults{}, clock: &clock{now: time.UnixMilli(1_700_000_000_000)}}
 }
 
@@ -105,7 +105,7 @@ func (c *clock) advance(d time.Duration) {
 // member is a coordinator at work.
 type member struct {
 	*Coordinator
-	t     *testing.T
+	t     testing.TB
 	clock *clock
 	stop  context.CancelFunc
 	ended chan error

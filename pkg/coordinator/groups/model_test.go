@@ -1,6 +1,7 @@
 package groups
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -92,17 +93,46 @@ func (w *world) check(last int32) int32 {
 		w.t.Fatalf("generation %d after %d", g.generation, last)
 	}
 	w.checkMembers(g)
+	w.checkBounds(g)
 	if next := g.next(); !next.IsZero() && (g.slot == unscheduled || g.due.After(next)) {
 		w.t.Fatalf("deadline %v is not scheduled", next)
 	}
 	return g.generation
 }
 
+// checkBounds: no more than the limits allow, all that is kept is counted, and no deadline is further away than what it ends may take.
+func (w *world) checkBounds(g *group) {
+	w.t.Helper()
+	if n := len(g.members); n > w.m.cfg.MaxMembersPerGroup || n+len(g.pending) > 2*w.m.cfg.MaxMembersPerGroup {
+		w.t.Fatalf("%d members and %d announced", n, len(g.pending))
+	}
+	total := 0
+	for _, x := range w.m.groups {
+		total += groupBytes + len(x.name) + x.bytes + x.assigned
+		for id := range x.pending {
+			total += pendingBytes + len(id)
+		}
+	}
+	if total != w.m.bytes {
+		w.t.Fatalf("%d bytes are kept, %d counted", total, w.m.bytes)
+	}
+	for _, at := range []time.Time{g.joinBy, g.syncBy} {
+		if at.After(w.now.Add(time.Minute)) {
+			w.t.Fatalf("a rebalance ends at %v, %v from now", at, at.Sub(w.now))
+		}
+	}
+	for _, m := range g.members {
+		if m.expires.After(w.now.Add(newMemberTimeout)) {
+			w.t.Fatalf("member %q expires at %v, %v from now", m.id, m.expires, m.expires.Sub(w.now))
+		}
+	}
+}
+
 func (w *world) checkMembers(g *group) {
 	w.t.Helper()
-	instances, bytes, waits := map[string]bool{}, 0, 0
+	instances, size, waits := map[string]bool{}, 0, 0
 	for _, m := range g.members {
-		bytes += m.size()
+		size += m.size()
 		if g.byID[m.id] != m || m.instance != "" && (g.instances[m.instance] != m || instances[m.instance]) {
 			w.t.Fatalf("member %q is not indexed", m.id)
 		}
@@ -117,8 +147,8 @@ func (w *world) checkMembers(g *group) {
 			waits++
 		}
 	}
-	if waits != len(w.asked) || bytes != g.bytes || len(g.byID) != len(g.members) {
-		w.t.Fatalf("%d wait, %d asked; %d bytes, %d counted; %d members, %d ids", waits, len(w.asked), bytes, g.bytes, len(g.members), len(g.byID))
+	if waits != len(w.asked) || size != g.bytes || len(g.byID) != len(g.members) {
+		w.t.Fatalf("%d wait, %d asked; %d bytes, %d counted; %d members, %d ids", waits, len(w.asked), size, g.bytes, len(g.members), len(g.byID))
 	}
 	switch {
 	case (g.state == Empty) != (len(g.members) == 0):
@@ -191,9 +221,59 @@ func (w *world) failover() int32 {
 	return 0
 }
 
-// FuzzManager drives a group by bytes: nobody is answered twice, invariants hold, and nothing panics.
+// upheaval is what happens to a group from outside of its members: it is deleted, noted as empty, or has another leader.
+func (w *world) upheaval(op byte, last int32) int32 {
+	switch op >> 4 & 3 {
+	case 0:
+		before := len(w.m.Describe("g").Members)
+		code, fx := w.m.Delete("g")
+		w.run(fx)
+		if code == 0 && before > 0 {
+			w.t.Fatalf("a group with %d members was deleted", before)
+		}
+		if code == 0 {
+			return 0 // it begins again
+		}
+	case 1:
+		w.run(w.m.NoteEmpty(w.now, "g"))
+	default:
+		return w.failover()
+	}
+	return last
+}
+
+// FuzzSubscription: what a member says of itself is read or refused, whatever it is.
+func FuzzSubscription(f *testing.F) {
+	meta := kmsg.NewConsumerMemberMetadata()
+	meta.Topics = []string{"a", "b"}
+	for meta.Version = range int16(4) {
+		f.Add(meta.AppendTo(nil))
+	}
+	f.Add([]byte{0, 0, 0xff, 0xff, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, metadata []byte) {
+		topics, ok := subscription(metadata)
+		var want kmsg.ConsumerMemberMetadata
+		if err := want.ReadFrom(metadata); err != nil || !bytes.HasPrefix(metadata, want.AppendTo(nil)) {
+			// The versions above 0 have more, which nobody here reads. And the decoder takes a negative count for none, where
+			// Kafka refuses it.
+			return
+		}
+		if !ok {
+			t.Fatal("what decodes is refused")
+		}
+		for _, topic := range want.Topics {
+			if !topics[topic] {
+				t.Fatalf("topic %q is not found", topic)
+			}
+		}
+	})
+}
+
+// FuzzManager drives a group by bytes: requests, time, a leader that slept or was changed, deletion. Nobody is answered twice,
+// the invariants and bounds hold after each step, and nothing panics.
 func FuzzManager(f *testing.F) {
 	f.Add([]byte{0, 1, 2, 3, 4, 5, 6, 7})
+	f.Add([]byte("\x08\x00\x02\x21\x87\x00\x97\x00\xa7\x00\x08\x00\x86\x09\x06\xff\x87\x00"))
 	f.Add([]byte("\x00\x10\x02\x11\x08\x20\x33\x77\x41\x59\x60\x07"))
 	f.Fuzz(func(t *testing.T, script []byte) {
 		w := newWorld(t, Config{MaxMembersPerGroup: 3})
@@ -219,7 +299,14 @@ func FuzzManager(f *testing.F) {
 				w.m.CheckCommit(w.now, "g", id, instancePtr(instance), generation)
 			case 6:
 				w.pass(time.Duration(arg) * time.Second)
+				if op&0x80 != 0 {
+					w.m.Resume(w.now, time.Duration(arg)*time.Minute)
+				}
 			case 7:
+				if op&0x80 != 0 {
+					last = w.upheaval(op, last)
+					continue
+				}
 				req := kmsg.NewPtrJoinGroupRequest()
 				req.Version = 3
 				_ = req.ReadFrom(script[i:])
