@@ -91,9 +91,11 @@ func TestSleepExpiresNobody(t *testing.T) {
 	<-entered
 	for range 40 { // the loop is at work, the log does not answer
 		c.clock.advance(time.Second)
-		if err := m.submit(t.Context(), func(tx *Tx) { tx.l.tickGroups() }); err != nil {
+		looked := make(chan struct{})
+		if err := m.submit(t.Context(), func(tx *Tx) { tx.l.tickGroups(); close(looked) }); err != nil {
 			t.Fatal(err)
 		}
+		<-looked // else the loop would take it for a pause of its own
 	}
 	release()
 	if err := <-answer; err != nil {
