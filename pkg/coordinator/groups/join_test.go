@@ -43,6 +43,7 @@ func TestJoinRefusals(t *testing.T) {
 	}
 }
 
+// KIP-394: a dynamic member is announced first, and only then joins; one that never comes holds nobody up for ever.
 func TestAnnouncedMember(t *testing.T) {
 	w := newWorld(t, Config{})
 	first := w.join(4, "", "", "range")

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // staticPair makes a stable group of the static members "a" (leader) and "b".
@@ -22,6 +23,8 @@ func staticPair(t *testing.T) (w *world, a, b string) {
 	return w, a, b
 }
 
+// KIP-345: a static member that comes back takes its place, and whoever uses its old id is fenced. KIP-814: the leader is told who is
+// there, and not to assign.
 func TestStaticRestartDoesNotRebalance(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
@@ -128,4 +131,39 @@ func (w *world) leaveBoth(_, b string) int16 {
 	x := w.leave(3, "", "a", b, "b")
 	w.want(x, 0)
 	return x.leave.Members[0].ErrorCode + x.leave.Members[1].ErrorCode
+}
+
+// KIP-814: a static leader that comes back with another subscription makes no rebalance by that. It is told what all subscribe to, its
+// new self included, finds that the assignment does not fit, and joins again: that is the rebalance.
+func TestStaticLeaderWithAnotherSubscription(t *testing.T) {
+	w, _, b := staticPair(t)
+	req := kmsg.NewPtrJoinGroupRequest()
+	req.Version, req.Group, req.ProtocolType, req.InstanceID = 9, "g", "consumer", instancePtr("a")
+	req.SessionTimeoutMillis, req.RebalanceTimeoutMillis = 10_000, 60_000
+	for _, name := range []string{"range", "sticky"} {
+		req.Protocols = append(req.Protocols, kmsg.JoinGroupRequestProtocol{Name: name, Metadata: []byte("another topic")})
+	}
+	back := w.joinReq(req)
+	w.want(back, 0)
+	w.wantState(Stable)
+	r := back.join
+	if !r.SkipAssignment || r.LeaderID != r.MemberID || r.Generation != 2 || len(r.Members) != 2 {
+		t.Fatalf("answer %+v", r)
+	}
+	for _, m := range r.Members {
+		if m.MemberID == r.MemberID && string(m.ProtocolMetadata) != "another topic" {
+			t.Fatalf("it is told of its former subscription: %q", m.ProtocolMetadata)
+		}
+	}
+	req.MemberID = r.MemberID
+	again := w.joinReq(req)
+	w.wantWaiting(again)
+	if code := w.heartbeat(b, "b", 2); code != kerr.RebalanceInProgress.Code {
+		t.Fatalf("heartbeat of the other: %d", code)
+	}
+	w.want(w.join(9, b, "b", "range", "sticky"), 0)
+	w.want(again, 0)
+	if again.join.SkipAssignment || again.join.Generation != 3 {
+		t.Fatalf("answer %+v", again.join)
+	}
 }
