@@ -12,7 +12,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gnomon-stream/gnomon/internal/region"
+	"github.com/gnomon-stream/gnomon/pkg/coordinator"
 )
+
+// partitionsMax is what the coordinator allows a topic.
+const partitionsMax = coordinator.PartitionsMaxTopic
 
 // agentOptions are what an agent can be configured with.
 type agentOptions struct {
@@ -22,6 +26,7 @@ type agentOptions struct {
 
 func (o *agentOptions) settings() settings {
 	o.KafkaAddr, o.AdminAddr, o.level = "127.0.0.1:9092", "127.0.0.1:9645", slog.LevelWarn
+	o.AutoCreateTopics, o.DefaultPartitions = true, 1
 	l := &o.Limits
 	return settings{
 		{"node-id", "broker id, one's own over both regions", true, number(&o.NodeID, 0, math.MaxInt32)},
@@ -34,6 +39,8 @@ func (o *agentOptions) settings() settings {
 		{"flush-profile", "latency: an object at once; cost: each 250 ms; default latency", false, profile(&o.Appender)},
 		{"memory-bytes", "that the agent may take, whatever clients do; default 512 MiB", false, number(&o.MemoryBytes, region.MemoryMin, math.MaxInt64)},
 		{"cache-bytes", "of records read, kept, and on their way to clients; default 24 % of the memory", false, number(&o.CacheBytes, 1<<20, math.MaxInt64)},
+		{"auto-create-topics", "whether Metadata creates topics that a client names and allows to be created, as Kafka's auto.create.topics.enable; default true", false, yesNo(&o.AutoCreateTopics)},
+		{"default-partitions", "of topics that Metadata creates, as Kafka's num.partitions; default 1", false, number(&o.DefaultPartitions, 1, partitionsMax)},
 		{"max-connections", "open connections, of 24 KiB each; default 15 % of the memory, at most 10000", false, number(&l.Connections, 1, math.MaxInt32)},
 		{"max-connections-per-address", "open connections from one address; default 1000", false, number(&l.ConnectionsPerAddress, 1, math.MaxInt32)},
 		{"max-request-bytes", "of one Produce request; default 100 MiB", false, number(&l.RequestBytes, 1<<10, math.MaxInt32)},

@@ -51,6 +51,17 @@ func number[T ~int | ~int32 | ~int64 | ~uint64 | ~uint8](into *T, low, high int6
 	}
 }
 
+func yesNo(into *bool) func(string) error {
+	return func(v string) error {
+		b, err := strconv.ParseBool(v)
+		if err != nil {
+			return errors.New("use true or false")
+		}
+		*into = b
+		return nil
+	}
+}
+
 // duration takes a time, such as 3s, from 0 to high.
 func duration(into *time.Duration, high time.Duration) func(string) error {
 	return func(v string) error {

@@ -36,13 +36,16 @@ type AgentConfig struct {
 	// Coordinators are the URLs of the region's coordinators.
 	Coordinators []string
 	BucketURL    string
-	Limits       kafkaapi.Limits
-	CacheBytes   int64 // of the read cache; 0 means its share of MemoryBytes
-	MemoryBytes  int64 // that the agent may take; 0 means MemoryDefault
-	Appender     appender.Config
-	Version      string
-	Logger       *slog.Logger
-	Now          func() time.Time
+	// AutoCreateTopics and DefaultPartitions are kafkaapi.Config's.
+	AutoCreateTopics  bool
+	DefaultPartitions int32
+	Limits            kafkaapi.Limits
+	CacheBytes        int64 // of the read cache; 0 means its share of MemoryBytes
+	MemoryBytes       int64 // that the agent may take; 0 means MemoryDefault
+	Appender          appender.Config
+	Version           string
+	Logger            *slog.Logger
+	Now               func() time.Time
 }
 
 // Validate tells whether what the parts of the agent may hold fits its memory.
@@ -101,6 +104,7 @@ func (a *Agent) open(ctx context.Context) error {
 	}
 	a.agent, err = newAgent(agentParts{
 		nodeID: a.cfg.NodeID, listener: a.kafka, advertise: at, zone: a.cfg.Zone, cluster: id.ClusterID, coordinator: a.client, registry: a.client,
+		autoCreate: a.cfg.AutoCreateTopics, defaultPartitions: a.cfg.DefaultPartitions,
 		bucket: a.bucket, limits: a.cfg.Limits, cacheBytes: a.cfg.CacheBytes, memoryBytes: a.cfg.MemoryBytes, appender: a.cfg.Appender, version: a.cfg.Version,
 		logger: a.cfg.Logger, metrics: a.registry, now: a.cfg.Now,
 	})
@@ -150,6 +154,10 @@ type agentParts struct {
 	registry    agent.Registry
 	bucket      objstore.Store
 	limits      kafkaapi.Limits
+	// autoCreate and defaultPartitions are kafkaapi.Config's.
+	autoCreate        bool
+	defaultPartitions int32
+
 	cacheBytes  int64
 	memoryBytes int64
 	appender    appender.Config
@@ -175,7 +183,7 @@ func newAgent(p agentParts) (*agent.Agent, error) {
 	instance := make([]byte, 16)
 	_, _ = rand.Read(instance) // never fails
 	kafka := kafkaapi.DefaultConfig(p.nodeID)
-	kafka.Limits = p.limits
+	kafka.Limits, kafka.AutoCreateTopics, kafka.DefaultPartitions = p.limits, p.autoCreate, p.defaultPartitions
 	return agent.New(agent.Config{
 		Kafka: kafka, Advertise: kafkaapi.Broker{NodeID: p.nodeID, Host: host, Port: int32(port), Rack: p.zone}, Instance: instance,
 		Listener: p.listener, Cluster: p.cluster, Version: p.version, Coordinator: p.coordinator, Registry: p.registry,

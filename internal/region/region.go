@@ -91,7 +91,7 @@ func (r *Region) open(ctx context.Context) error {
 	for i, l := range r.kafka {
 		a, err := newAgent(agentParts{
 			nodeID: r.cfg.FirstNodeID + int32(i), listener: l, advertise: l.Addr().String(), cluster: r.cfg.Identity.ClusterID,
-			coordinator: local{c.coord}, registry: registry{c.log}, bucket: c.bucket, appender: r.cfg.Appender,
+			autoCreate: true, defaultPartitions: 1, coordinator: local{c.coord}, registry: registry{c.log}, bucket: c.bucket, appender: r.cfg.Appender,
 			version: r.cfg.Version, logger: r.cfg.Logger, metrics: c.registry, now: r.cfg.Now,
 		})
 		if err != nil {

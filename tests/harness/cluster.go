@@ -24,6 +24,8 @@ type ClusterConfig struct {
 	KafkaClusterID string
 	// Coordinator and Agent are further flags for each.
 	Coordinator, Agent []string
+	// Each gives flags of one agent.
+	Each func(*Node) []string
 }
 
 // Cluster is a region made of processes, each on ports of its own that stay the same when it is started again: an etcd,
@@ -128,6 +130,9 @@ func (c *Cluster) start(peers ...string) {
 			"--node-id", fmt.Sprint(n.ID), "--listen", n.Kafka, "--admin-listen", strings.TrimPrefix(n.Admin, "http://"),
 			"--coordinators", strings.Join(c.URLs(), ","), "--bucket", x.Bucket,
 		}, x.Agent...)
+		if x.Each != nil {
+			n.args = append(n.args, x.Each(n)...)
+		}
 		n.Launch()
 	}
 	for _, n := range slices.Concat(c.Coordinators, c.Agents) {

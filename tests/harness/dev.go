@@ -104,6 +104,12 @@ const (
 // given are the ports that this process has handed out: nobody may listen on them yet, or just now.
 var given sync.Map
 
+// FreePort is a port on loopback that nobody listens on at this moment.
+func FreePort(t testing.TB) string {
+	t.Helper()
+	return freePorts(t, 1)[0]
+}
+
 // freePorts finds n ports on which nobody listens, and that were not given before.
 func freePorts(t testing.TB, n int) []string {
 	t.Helper()
