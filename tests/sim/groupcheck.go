@@ -33,12 +33,12 @@ type attempt struct {
 	entered    bool
 }
 
-func (m *groupModel) copy() *groupModel {
-	if m == nil {
+func (g *groupModel) copy() *groupModel {
+	if g == nil {
 		return &groupModel{offsets: map[base.TopicPartition]modelOffset{}}
 	}
-	x := *m
-	x.offsets = maps.Clone(m.offsets)
+	x := *g
+	x.offsets = maps.Clone(g.offsets)
 	return &x
 }
 
