@@ -69,6 +69,11 @@ public final class Tools {
     tool("consumer.group.ConsumerGroupCommand", "has no active members", "--describe", "--group", group, "--members");
     tool("consumer.group.ConsumerGroupCommand", group + "\\s+Empty", "--list", "--state", "Empty");
     tool("consumer.group.ConsumerGroupCommand", topic + "\\s+0\\s+0", "--reset-offsets", "--to-earliest", "--group", group, "--topic", topic, "--execute");
+    tool("consumer.group.ConsumerGroupCommand", topic + "\\s+0\\s+1", "--reset-offsets", "--to-offset", "1", "--group", group, "--topic", topic + ":0", "--execute");
+    tool("consumer.group.ConsumerGroupCommand", topic + "\\s+0\\s+0", "--reset-offsets", "--shift-by", "-1", "--group", group, "--topic", topic + ":0", "--execute");
+    tool("consumer.group.ConsumerGroupCommand", topic + ",0,0", "--reset-offsets", "--by-duration", "PT1H", "--group", group, "--topic", topic, "--export", "--dry-run");
+    tool("consumer.group.ConsumerGroupCommand", group + "\\s+" + topic + "\\s+0\\s+0\\s", "--describe", "--all-groups", "--offsets");
+    tool("GroupsCommand", group + "\\s+Classic\\s+consumer", "--list");
     tool("consumer.group.ConsumerGroupCommand", topic + "\\s+3\\s+Successful", "--delete-offsets", "--group", group, "--topic", topic + ":3");
     tool("consumer.group.ConsumerGroupCommand", "was successful", "--delete", "--group", group);
 
@@ -87,6 +92,13 @@ public final class Tools {
     Files.delete(file);
     tool("GetOffsetShell", "(?m)^" + topic + ":0:2$", "--topic", topic, "--time", "earliest");
 
+    tool("ClusterTool", "Cluster ID: \\S{22}", "cluster-id");
+    tool("ClusterTool", "(?m)^1\\s.*unfenced\\s+broker", "list-endpoints");
+    tool("LeaderElectionCommand", "^\\s*$", "--election-type", "preferred", "--all-topic-partitions");
+    tool("reassign.ReassignPartitionsCommand", "No partition reassignments found", "--list");
+    tool("TransactionsCommand", "(?s)ProducerId.*\\n\\d+\\s", "describe-producers", "--topic", topic, "--partition", "0");
+    tool("TopicCommand", "(?s)^(?!.*Topic:)", "--describe", "--unavailable-partitions");
+    configs("message.max.bytes=\\d+", "--describe", "--entity-type", "brokers", "--entity-name", "1", "--all");
     tool("BrokerApiVersionsCommand", "(?s)Produce\\(0\\): 0 to 13.*DescribeTopicPartitions\\(75\\): 0");
     tool("LogDirsCommand", "(?s)\"logDir\":\"bucket\".*" + topic + "-0\",\"size\":[1-9]", "--describe", "--topic-list", topic);
     tool("TopicCommand", "", "--delete", "--topic", topic);
@@ -122,11 +134,11 @@ public final class Tools {
 
   private void start(String name, String want, String server, String... args) throws Exception {
     List<String> all = new ArrayList<>();
-    if (server != null) {
-      all.add(server);
-      all.add(brokers);
-    }
     all.addAll(List.of(args));
+    if (server != null) { // behind the arguments, as the first may be a subcommand; an address may stand before it in TransactionsCommand only
+      int at = name.endsWith("TransactionsCommand") ? 0 : all.size();
+      all.addAll(at, List.of(server, brokers));
+    }
     ByteArrayOutputStream caught = new ByteArrayOutputStream();
     PrintStream both = new PrintStream(caught, true, StandardCharsets.UTF_8);
     PrintStream err = System.err;
