@@ -1,0 +1,101 @@
+package check
+
+// Types of events.
+const (
+	Invoke = "invoke"
+	OK     = "ok"
+	Fail   = "fail" // had no effect
+	Info   = "info" // nobody knows
+)
+
+// Operations.
+const (
+	Send      = "send"      // one record; the answer has its offset
+	Poll      = "poll"      // what a consumer was given
+	Resume    = "resume"    // partitions were given to a consumer, at these offsets
+	Revoke    = "revoke"    // and taken away
+	Commit    = "commit"    // of a group
+	Committed = "committed" // what the group has, as somebody asks
+	End       = "end"       // latest offsets, as one agent tells them
+)
+
+// Event is a line of a history.
+type Event struct {
+	Time    int64    `json:"t"` // ns since the history began, by a monotonic clock
+	Type    string   `json:"type"`
+	F       string   `json:"f"`
+	Op      int64    `json:"op"` // pairs what was invoked with its end
+	Process string   `json:"process"`
+	Agent   string   `json:"agent,omitempty"` // who was asked, if one only
+	Group   string   `json:"group,omitempty"`
+	Error   string   `json:"error,omitempty"`
+	Records []Record `json:"records,omitempty"`
+	At      []At     `json:"at,omitempty"`
+}
+
+// At is an offset in a partition.
+type At struct {
+	Partition int32 `json:"p"`
+	Offset    int64 `json:"o"`
+}
+
+// Record is a value at an offset; -1 as long as it has none.
+type Record struct {
+	Partition int32 `json:"p"`
+	Offset    int64 `json:"o"`
+	Value     Value `json:"v"`
+}
+
+// Value is what a record holds: its producer, and its number among that producer's records, which rise in the order of sending.
+type Value struct {
+	Producer int32 `json:"producer"`
+	Number   int64 `json:"n"`
+}
+
+// Kinds of anomalies.
+const (
+	Lost         = "lost"           // acked, never read, though what lies behind was
+	Unseen       = "unseen"         // acked, never read, and nothing behind it
+	Duplicate    = "duplicate"      // one value at two offsets
+	Inconsistent = "inconsistent"   // two values at one offset
+	Unsent       = "unsent"         // read, but never sent, or failed for sure
+	Reordered    = "reordered"      // records of one producer and partition
+	Hole         = "hole"           // an offset that nobody has seen, below one that was
+	PollBack     = "poll-back"      // a consumer was given what lies before its position
+	PollSkip     = "poll-skip"      // or beyond it
+	GroupSkip    = "group-skip"     // a group resumes beyond what its members were given
+	SendBack     = "send-back"      // a send that began after another's ack got a lower offset
+	EndBack      = "end-back"       // the end of a partition lies below what was told before the question
+	Invisible    = "invisible"      // and below what was acked before
+	CommitBack   = "commit-back"    // a committed offset that was replaced before the question
+	CommitBeyond = "commit-beyond"  // a committed offset above the log end
+	CommitAlien  = "commit-unknown" // a committed offset that nobody committed
+)
+
+// Anomaly is one broken promise, with the numbers of the events that show it.
+type Anomaly struct {
+	Kind   string `json:"kind"`
+	Detail string `json:"detail"`
+	Events []int  `json:"events"`
+}
+
+// Report of a check.
+type Report struct {
+	Events  int            `json:"events"`
+	Acked   int            `json:"acked"`
+	Read    int            `json:"read"`
+	Counts  map[string]int `json:"anomalies"`
+	First   []Anomaly      `json:"first,omitempty"`
+	Commits int            `json:"commits"`
+}
+
+const kept = 10
+
+func (r *Report) add(kind, detail string, events ...int) {
+	if r.Counts[kind]++; r.Counts[kind] <= kept {
+		r.First = append(r.First, Anomaly{Kind: kind, Detail: detail, Events: events})
+	}
+}
+
+// Clean tells whether there is no anomaly.
+func (r *Report) Clean() bool { return len(r.Counts) == 0 }
