@@ -39,9 +39,18 @@ type agent struct {
 type poisoned struct {
 	next      int32
 	since, at int64
+	lowest    int32 // that was refused for next; -1 for none
 }
 
-func (x poisoned) holds(now int64) bool { return now-x.at < 5000 && now-x.since < 60_000 }
+func (x poisoned) holds(now int64) bool { return now-x.at < 5000 }
+
+// giveUp has the producer go on at what was refused, once it has been held for a minute.
+func (x poisoned) giveUp(now int64) poisoned {
+	if x.lowest >= 0 && now-x.since >= 60_000 {
+		return poisoned{next: x.lowest, since: now, at: x.at, lowest: -1}
+	}
+	return x
+}
 
 // request is one batch of one producer, on one connection.
 type request struct {
@@ -109,12 +118,14 @@ func (a *agent) take() {
 	}
 	s := r.batch.stream()
 	if x, held := a.poison[s]; held && a.r.w.bug != noPoison && x.holds(a.r.w.now) {
+		x = x.giveUp(a.r.w.now)
+		a.poison[s] = x
 		switch {
 		case r.batch.seq > x.next:
 			a.refuse(r)
 			return
 		case r.batch.seq == x.next:
-			x.next += r.batch.records
+			x.next, x.lowest = x.next+r.batch.records, -1
 			a.poison[s] = x
 		}
 	}
@@ -126,7 +137,10 @@ func (a *agent) refuse(r *request) {
 	s := r.batch.stream()
 	x, held := a.poison[s]
 	if !held || !x.holds(a.r.w.now) {
-		x = poisoned{r.batch.seq, a.r.w.now, a.r.w.now}
+		x = poisoned{next: r.batch.seq, since: a.r.w.now, lowest: -1}
+	}
+	if r.batch.seq > x.next && (x.lowest < 0 || r.batch.seq < x.lowest) {
+		x.lowest = r.batch.seq
 	}
 	x.next, x.at = min(x.next, r.batch.seq), a.r.w.now
 	if a.poison == nil {

@@ -10,8 +10,14 @@ import (
 // poison remembers idempotent producers whose batches failed here, by partition: what they had in flight behind the
 // failed batch would be out of order, which is not retriable for every client. It fails retriably instead, until the
 // producer comes again from the failed sequence on; from then on it must come in order until poisonFor after the last
-// refusal, since batches from before the failure may still arrive behind the one that came again. A producer that has
-// given the failed batch up is told so by the sequencer after poisonMost.
+// refusal, since batches from before the failure may still arrive behind the one that came again.
+//
+// The failed batch may never come again: the producer has given it up, or another agent has acked it. So after poisonMost the
+// producer may go on at the lowest sequence that was refused meanwhile, and the sequencer judges. It may not go on just anywhere:
+//
+//  1. 31 fails here, and is acked by another agent. 33, 34 and 35 come here, again and again, and are refused.
+//  2. The minute ends when 33 was just refused, and 34 and 35 are in flight behind it. They were taken, after a flip that allows a gap,
+//     and 33 was out of order when it came again.
 type poison map[poisonKey]poisoned
 
 type poisonKey struct {
@@ -24,10 +30,26 @@ type poisoned struct {
 	next  int32 // the sequence that must come before any higher one
 	since time.Time
 	at    time.Time // of the last refusal
+	// lowest is the lowest sequence that was refused for next; valid if refused.
+	lowest  int32
+	refused bool
 }
 
-func (x poisoned) holds(now time.Time) bool {
-	return now.Sub(x.at) < poisonFor && now.Sub(x.since) < poisonMost
+func (x poisoned) holds(now time.Time) bool { return now.Sub(x.at) < poisonFor }
+
+// refuse notes that a sequence above next was refused.
+func (x *poisoned) refuse(sequence int32, now time.Time) {
+	x.at = now
+	if !x.refused || ahead(sequence, x.lowest) < 0 {
+		x.lowest, x.refused = sequence, true
+	}
+}
+
+// giveUp has the producer go on at what was refused, once it has been held for long enough.
+func (x *poisoned) giveUp(now time.Time) {
+	if x.refused && now.Sub(x.since) >= poisonMost {
+		x.next, x.since, x.refused = x.lowest, now, false
+	}
 }
 
 const (
@@ -135,13 +157,14 @@ func (p poison) check(r *request, now time.Time) error {
 			delete(p, k)
 			continue
 		}
+		x.giveUp(now)
 		switch d := ahead(b.Header.BaseSequence, x.next); {
 		case d > 0:
-			x.at = now
+			x.refuse(b.Header.BaseSequence, now)
 			p[k] = x
 			return fmt.Errorf("sequence %d of producer %d failed and has not come again: %w", x.next, b.Header.ProducerID, base.ErrUnavailable)
 		case d == 0:
-			x.next = (x.next + b.Header.LastOffsetDelta + 1) & 0x7fffffff
+			x.next, x.refused = (x.next+b.Header.LastOffsetDelta+1)&0x7fffffff, false
 			moved[k] = x
 		}
 	}

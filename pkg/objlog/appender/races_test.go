@@ -168,3 +168,31 @@ func TestNothingPassesARefusedBatch(t *testing.T) {
 		})
 	}
 }
+
+// P4: a failed batch that never comes again, since another agent has acked it, holds its producer for a minute. Then it goes on at the
+// lowest sequence that was refused, in order, whatever is in flight at that moment.
+func TestHeldProducerGoesOnInOrder(t *testing.T) {
+	now := time.Unix(0, 0)
+	request := func(sequence int32) *request {
+		return &request{batches: []Batch{makeBatch(0, 7, sequence, 1, 10)}}
+	}
+	p := poison{}
+	p.add(request(31), now)
+	check := func(sequence int32, passes bool) {
+		t.Helper()
+		if err := p.check(request(sequence), now); (err == nil) != passes {
+			t.Errorf("sequence %d after %s: got %v, want it to pass: %v", sequence, now.Sub(time.Unix(0, 0)), err, passes)
+		}
+	}
+	for now.Sub(time.Unix(0, 0)) < poisonMost {
+		for _, s := range []int32{33, 34, 35} {
+			check(s, false)
+		}
+		now = now.Add(time.Second)
+	}
+	check(34, false) // in flight behind 33, which was refused just before the minute ended
+	check(35, false)
+	for _, s := range []int32{33, 34, 35, 36} {
+		check(s, true)
+	}
+}
