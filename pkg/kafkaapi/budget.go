@@ -31,6 +31,30 @@ func (b *budget) release(n int64) {
 	}
 }
 
+// largeRequestsMax is how many requests of more than firstStep may be in the making before all of their memory is charged.
+const largeRequestsMax = 16
+
+// largeRequests is the waiting room of large requests: see frameReader.fill.
+type largeRequests struct {
+	slots   chan struct{}
+	funding chan struct{} // held by the one that is charged for its rest
+}
+
+func newLargeRequests() *largeRequests {
+	return &largeRequests{slots: make(chan struct{}, largeRequestsMax), funding: make(chan struct{}, 1)}
+}
+
+func (l *largeRequests) enter(ctx context.Context) error {
+	select {
+	case l.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (l *largeRequests) leave() { <-l.slots }
+
 // bufferPool recycles the memory of frames: on virtual machines the first touch of a fresh page costs more than all that
 // is done with it afterwards. Buffers come in powers of two, but for large ones, which are made to measure and not kept.
 type bufferPool struct {

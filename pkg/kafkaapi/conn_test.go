@@ -119,3 +119,31 @@ func TestServerCloses(t *testing.T) {
 		t.Errorf("closed after %v", time.Since(begin))
 	}
 }
+
+// K4: large requests of many connections, together far more than may be buffered, all come through: none waits for what another holds.
+func TestLargeRequestsDoNotWaitForEachOther(t *testing.T) {
+	h := start(t, func(c *Config) {
+		c.Limits.BufferedBytes, c.Limits.RequestBytes, c.MaxMessageBytes = 40<<20, 20<<20, 20<<20
+	})
+	h.add("t", 1, nil)
+	const n = 20
+	body := makeBatch(1, string(make([]byte, 9<<20)))
+	done := make(chan int16, n)
+	for i := range n {
+		w := h.dial()
+		go func() {
+			w.send(produceRequest(9, "t", 0, body), int32(i))
+			done <- w.receive(&kmsg.ProduceRequest{Version: 9}, int32(i)).(*kmsg.ProduceResponse).Topics[0].Partitions[0].ErrorCode
+		}()
+	}
+	for range n {
+		select {
+		case code := <-done:
+			if code != 0 {
+				t.Errorf("code %d", code)
+			}
+		case <-time.After(15 * time.Second):
+			t.Fatal("large requests wait for each other")
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
@@ -123,33 +124,89 @@ func (f *frameReader) sizeMax(key int16) int {
 
 // fill reads size bytes, and makes room for them as they come.
 //
-// Budget is taken step by step too, so that clients which announce much and send nothing hold little. Then several could
-// each hold a part and wait for the rest for ever; so who waits within a request for longer than FrameRead loses its
-// connection, and sets free what it holds.
+// A client that announces much must send the first step of it before the rest is charged, so that mere announcements hold little. But
+// requests that hold a part and wait for the rest could wait for each other for ever:
+//
+//  1. Sixteen requests of 20 MiB have 7 MiB each, which is all that there is. Each waits for more, and none is ever complete.
+//
+// So a large request holds no more than its first step while it waits, only largeRequestsMax of them do so at a time, and the rest is charged at
+// once, for one request after the other. What all of those hold is left out of what one may ask for, so there is always enough in the end.
 func (f *frameReader) fill(ctx context.Context, fr *frame, size int) (err error) {
 	if fr.chargedC, err = f.budget.acquire(ctx, size); err != nil {
 		fr.chargedC = 0
 		return err
 	}
-	for got := 0; got < size; {
-		step := min(size-got, max(growth*got, firstStep))
-		if err := f.charge(ctx, fr, room(fr, got+step)-int(fr.charged), got > 0); err != nil {
+	first, leave := min(size, firstStep), func() {}
+	if size > first {
+		if err := f.server.large.enter(ctx); err != nil {
 			return err
 		}
-		f.grow(fr, got, got+step)
-		if err := f.deadline(ctx, f.server.limits.FrameRead); err != nil {
+		leave = sync.OnceFunc(f.server.large.leave)
+	}
+	defer leave()
+	if err := f.charge(ctx, fr, room(fr, first)); err != nil {
+		return err
+	}
+	if err := f.read(ctx, fr, 0, first, size); err != nil || size == first {
+		return err
+	}
+	if err := f.fund(ctx, fr, size); err != nil {
+		return err
+	}
+	leave()
+	for got := first; got < size; {
+		step := min(size-got, growth*got)
+		if err := f.read(ctx, fr, got, got+step, size); err != nil {
 			return err
 		}
-		n, err := io.ReadFull(f.r, fr.body[got:got+step])
-		if got += n; err != nil {
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				return fmt.Errorf("%d of %d bytes of a %s request: %w", got, size, fr.api.name, errSlow)
-			}
-			return fmt.Errorf("%d of %d bytes of a %s request: %w", got, size, fr.api.name, err)
-		}
+		got += step
 	}
 	return nil
 }
+
+// read reads the bytes from got to n of a request.
+func (f *frameReader) read(ctx context.Context, fr *frame, got, n, size int) error {
+	f.grow(fr, got, n)
+	if err := f.deadline(ctx, f.server.limits.FrameRead); err != nil {
+		return err
+	}
+	more, err := io.ReadFull(f.r, fr.body[got:n])
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("%d of %d bytes of a %s request: %w", got+more, size, fr.api.name, errSlow)
+	}
+	return fmt.Errorf("%d of %d bytes of a %s request: %w", got+more, size, fr.api.name, err)
+}
+
+// fund charges what a large request needs beyond its first step.
+func (f *frameReader) fund(ctx context.Context, fr *frame, size int) error {
+	select {
+	case f.server.large.funding <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-f.server.large.funding }()
+	most := f.server.budget.max - largeRequestsMax*firstStep
+	n := min(int64(room(fr, size)), most) - fr.charged
+	// For a while small requests go before: they need what there is, while this one waits for much.
+	for end := f.server.now().Add(fundPatience); f.server.now().Before(end); {
+		if n <= 0 || f.server.budget.sem.TryAcquire(n) {
+			fr.charged += max(n, 0)
+			return nil
+		}
+		if !sleep(ctx, fundPoll) {
+			return ctx.Err()
+		}
+	}
+	return f.charge(ctx, fr, int(n))
+}
+
+const (
+	fundPatience = 2 * time.Second
+	fundPoll     = 2 * time.Millisecond
+)
 
 // room is how much memory a frame of n bytes takes.
 func room(fr *frame, n int) int {
@@ -160,13 +217,10 @@ func room(fr *frame, n int) int {
 }
 
 // charge takes bytes of the server's budget.
-func (f *frameReader) charge(ctx context.Context, fr *frame, n int, within bool) error {
-	if within {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, f.server.limits.FrameRead, errSlow)
-		defer cancel()
+func (f *frameReader) charge(ctx context.Context, fr *frame, n int) error {
+	if n <= 0 {
+		return nil
 	}
-	n = max(int(min(int64(n), f.server.budget.max-fr.charged)), 0)
 	took, err := f.server.budget.acquire(ctx, n)
 	if err != nil {
 		return fmt.Errorf("wait for the memory to read a %s request: %w", fr.api.name, context.Cause(ctx))

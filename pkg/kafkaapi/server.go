@@ -23,6 +23,7 @@ type Server struct {
 	metrics *Metrics
 	budget  *budget
 	recoder *recoder
+	large   *largeRequests
 	buffers bufferPool
 
 	closing context.Context // ends with Close
@@ -57,7 +58,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		s.apis[a.key] = a
 	}
 	s.budget = newBudget(s.limits.BufferedBytes)
-	s.recoder = newRecoder(s.limits)
+	s.recoder, s.large = newRecoder(s.limits), newLargeRequests()
 	s.closing, s.close = context.WithCancel(context.Background())
 	return s, nil
 }
