@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -30,7 +31,7 @@ type coordinatorOptions struct {
 
 func (o *coordinatorOptions) settings() settings {
 	o.AdminAddr, o.level = "127.0.0.1:9644", slog.LevelWarn
-	id := &o.Identity
+	id, limits := &o.Identity, &o.Limits
 	return settings{
 		{"id", "name of this coordinator, one's own in the region and the same at each start", true, text(&o.ID)},
 		{"listen", "host:port for agents, operators and links; default " + o.AdminAddr, false, address(&o.AdminAddr)},
@@ -45,6 +46,7 @@ func (o *coordinatorOptions) settings() settings {
 		{"snapshot-every", "entries of the metalog between two snapshots; default 20000", false, number(&o.SnapshotEvery, 1, snapshotEveryMax)},
 		{"group-initial-rebalance-delay", "how long an empty consumer group waits for more members, as Kafka's group.initial.rebalance.delay.ms; default 0s", false,
 			duration(&o.Groups.InitialRebalanceDelay, rebalanceDelayMax)},
+		{"max-producers", "idempotent producers that partitions remember, each in each partition counting as one; default 500000", false, number(&limits.Producers, 1, math.MaxInt32)},
 		{"log-level", "debug, info, warn or error; default warn", false, level(&o.level)},
 	}
 }

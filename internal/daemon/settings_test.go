@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gnomon-stream/gnomon/pkg/coordinator"
 )
 
 func env(args []string, vars map[string]string) (Env, *bytes.Buffer) {
@@ -42,7 +44,7 @@ func TestSamples(t *testing.T) {
 	if _, ok := e.load("coordinator", c.settings()); !ok {
 		t.Fatal(errs)
 	}
-	if c.ID != "coordinator-1" || len(c.EtcdEndpoints) != 3 || c.Identity.Region != 1 || c.Identity.ClusterID[0] != 0x6b || len(c.peers) != 2 || c.Groups.InitialRebalanceDelay != 0 {
+	if c.ID != "coordinator-1" || len(c.EtcdEndpoints) != 3 || c.Identity.Region != 1 || c.Identity.ClusterID[0] != 0x6b || len(c.peers) != 2 || c.Groups.InitialRebalanceDelay != 0 || c.Limits.Producers != coordinator.ProducersDefault {
 		t.Errorf("%+v", c)
 	}
 }

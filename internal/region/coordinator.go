@@ -39,6 +39,7 @@ type CoordinatorConfig struct {
 	PeerURLs      func() ([]string, error)
 	SnapshotEvery base.Seq      // see coordinator.Config
 	Groups        groups.Config // zero means the defaults
+	Limits        coordinator.Limits
 	Version       string
 	Logger        *slog.Logger
 	Now           func() time.Time
@@ -86,6 +87,7 @@ func (c *Coordinator) open(ctx context.Context) error {
 	c.coord = coordinator.New(coordinator.Config{
 		ID: c.cfg.ID, Address: c.URL(), Log: c.log, Objects: objstore.AsObjects(c.bucket), Identity: c.cfg.Identity,
 		Peer: c.peer(), Now: c.cfg.Now, Logger: c.cfg.Logger, Registerer: c.registry, SnapshotEvery: c.cfg.SnapshotEvery, Groups: c.cfg.Groups,
+		Limits: c.cfg.Limits,
 	})
 	c.links = newLinkManager(c.coord, c.bucket, c.cfg, c.http, shadow.NewMetrics(c.registry))
 	c.roster = newRoster()

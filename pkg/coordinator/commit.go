@@ -47,7 +47,7 @@ func (s *Sequencer) Commit(now int64, req *metalogpb.CommitRequest) (*metalogpb.
 	if err := s.Emit(now, &metalogpb.Event{Kind: &metalogpb.Event_ObjectCommitted{ObjectCommitted: ev}}); err != nil {
 		return nil, err
 	}
-	return c.result, nil
+	return c.result, s.boundProducers(now)
 }
 
 // contiguous checks that the numbers between the floor and the request's are all named as abandoned. One that is missing

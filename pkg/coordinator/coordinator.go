@@ -45,6 +45,7 @@ type Config struct {
 	Objects  archive.Objects
 	Identity Identity
 	Groups   groups.Config
+	Limits   Limits
 	Peer     Peer // nil when there is no other region
 	// PeerEvery is how often the leader asks the peer for its epoch; 0 means each second.
 	PeerEvery  time.Duration
@@ -265,6 +266,7 @@ func (c *Coordinator) newLeader(ctx context.Context, term metastore.Term) (*lead
 		return nil, fmt.Errorf("state at seq %d, log at %d: %w", st.Head().Seq, pos.Head.Seq, metastore.ErrConflict)
 	}
 	l.seq = NewSequencer(st, term.Nonce())
+	l.seq.SetLimits(c.cfg.Limits)
 	if err := c.settleRole(ctx, st, pos); err != nil {
 		return nil, err
 	}

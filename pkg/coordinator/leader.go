@@ -44,6 +44,8 @@ type leader struct {
 	// sweep is what is left of the groups to be looked at for expired offsets, and swept when the last look began.
 	sweep []string
 	swept time.Time
+	// forgotten is how many producers the log was told to have been forgotten, see noteForgotten.
+	forgotten int
 }
 
 // waiter is an answer that waits for entry number mark to be confirmed by a request to the log that began after the

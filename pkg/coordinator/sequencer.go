@@ -26,6 +26,10 @@ type Sequencer struct {
 	queue []*draft
 	// first is the number of the draft at queue[0]; drafts are numbered from 1 in the order of their entries.
 	first uint64
+
+	limits    Limits
+	bounded   int64 // event time of the last look for producers to forget
+	forgotten int   // producers, because there were too many
 }
 
 // draft is an entry in the making. All its events carry one time, so that replicas, which see one time an entry, compute
@@ -39,8 +43,11 @@ type draft struct {
 
 // NewSequencer takes the state over, which must be at the head of the log.
 func NewSequencer(st *state.State, nonce []byte) *Sequencer {
-	return &Sequencer{st: st, nonce: nonce, head: st.Head(), first: 1}
+	return &Sequencer{st: st, nonce: nonce, head: st.Head(), first: 1, limits: Limits{}.withDefaults()}
 }
+
+// SetLimits sets what is admitted; without it the defaults hold.
+func (s *Sequencer) SetLimits(l Limits) { s.limits = l.withDefaults() }
 
 // State is the working state.
 func (s *Sequencer) State() *state.State { return s.st }

@@ -30,6 +30,7 @@ func (l *leader) tick() {
 		l.retention(now)
 	}
 	l.expireOffsets(now)
+	l.noteForgotten()
 	if !l.seq.Pending() && l.flight == nil && now.Sub(l.last) >= tickEvery*9/10 {
 		l.emit(now, &metalogpb.Event{Kind: &metalogpb.Event_Tick{Tick: &metalogpb.Tick{}}})
 	}

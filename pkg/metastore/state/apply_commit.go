@@ -99,26 +99,28 @@ func (s *State) applySpan(object base.ObjectID, topic []byte, sc *metalogpb.Span
 	p.MaxTimestamp = max(p.MaxTimestamp, span.MaxTimestamp)
 	p.Chain = chain
 	if !s.serving {
-		c.noteProducers(sc.Producers, s.time, s.Region().Epoch)
+		s.noteProducers(c, sc.Producers)
 	}
 	c.now.Store(&p)
 	ctx.changes.partition(id, sc.Partition)
 	return nil
 }
 
-func (c *cell) noteProducers(batches []*metalogpb.ProducerBatch, now int64, region base.Epoch) {
+func (s *State) noteProducers(c *cell, batches []*metalogpb.ProducerBatch) {
+	before := len(c.producers)
 	for _, b := range batches {
 		if c.producers == nil {
 			c.producers = map[int64]*Producer{}
 		}
 		p := c.producers[b.ProducerId]
 		if p == nil || p.Epoch != int16(b.ProducerEpoch) {
-			p = NewProducer(b.ProducerId, int16(b.ProducerEpoch), region)
+			p = NewProducer(b.ProducerId, int16(b.ProducerEpoch), s.Region().Epoch)
 			c.producers[b.ProducerId] = p
 		}
 		p.Note(b)
-		p.LastWrite = now
+		p.LastWrite = s.time
 	}
+	s.counts.Producers += len(c.producers) - before
 }
 
 func (s *State) applyProducersExpired(ev *metalogpb.ProducersExpired) {
@@ -130,6 +132,7 @@ func (s *State) applyProducersExpired(ev *metalogpb.ProducersExpired) {
 			for id, p := range c.producers {
 				if p.LastWrite < ev.LastWriteBeforeMs {
 					delete(c.producers, id)
+					s.counts.Producers--
 				}
 			}
 		}

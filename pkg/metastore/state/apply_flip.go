@@ -80,6 +80,7 @@ func (s *State) adoptTopic(t *Topic, epoch base.Epoch) []Boundary {
 		t.update(func(i *TopicInfo) { i.Visible = s.link.WantsTopic(i.Name) })
 	}
 	s.byID.Store(info.ID, t)
+	s.countTopic(t, 1)
 	s.byName.Store(info.Name, t)
 	return boundary
 }

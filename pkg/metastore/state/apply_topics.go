@@ -93,6 +93,7 @@ func (s *State) applyTopicDeleted(ev *metalogpb.TopicDeleted, ctx *eventContext)
 
 func (s *State) dropTopic(t *Topic, id base.TopicID) {
 	s.byID.Delete(id)
+	s.countTopic(t, -1)
 	if name := t.Info().Name; s.TopicByName(name) == t {
 		s.byName.Delete(name)
 	}

@@ -40,6 +40,7 @@ func newRegion(t *testing.T, number base.RegionNumber) *region {
 		t: t, seq: coordinator.NewSequencer(state.New(), []byte{byte(number)}), replica: state.New(), view: state.NewServing(), now: 1_000,
 		blobs: map[metastore.Hash][]byte{}, commits: map[base.SessionID][]committed{},
 	}
+	r.seq.SetLimits(coordinator.Limits{Producers: 10}) // so that some are forgotten
 	r.logical = [][]byte{logical(t, r.replica)}
 	cluster := base.ClusterID{byte(number)}
 	r.emit(&metalogpb.ClusterCreated{
@@ -101,6 +102,7 @@ func (r *region) land() {
 		r.t.Fatalf("at seq %d the replica differs from the working state", r.replica.Head().Seq)
 	}
 	sameView(r.t, "the serving view", r.replica, r.view)
+	sameCounts(r.t, r.replica, r.st())
 }
 
 func (r *region) input(seq base.Seq, value []byte) state.Input {
@@ -210,4 +212,15 @@ func restored(t testing.TB, st *state.State) *state.State {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// sameCounts: a state that has come all the way counts what one that was restored does, and so do images.
+func sameCounts(t testing.TB, want, got *state.State) {
+	t.Helper()
+	if want.Counts() != got.Counts() {
+		t.Fatalf("counts %+v, want %+v", got.Counts(), want.Counts())
+	}
+	for i, l := range want.Links() {
+		sameCounts(t, l.Image(), got.Links()[i].Image())
+	}
 }

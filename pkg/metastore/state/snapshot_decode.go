@@ -82,6 +82,7 @@ func (s *State) restoreTopic(m *metalogpb.TopicState, least Residency) error {
 		}
 	}
 	s.byID.Store(id, t)
+	s.countTopic(t, 1)
 	if other := s.TopicByName(m.Name); other == nil || outranks(&info, other.Info()) {
 		s.byName.Store(m.Name, t)
 	}

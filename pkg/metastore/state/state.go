@@ -76,6 +76,7 @@ type State struct {
 	sessions       map[base.SessionID]*Session
 	objects        map[base.ObjectID]*Object
 	groups         map[string]*Group
+	counts         Counts
 	nextProducerID int64
 	nextSession    uint64 // counter of the last session opened in this epoch
 }
