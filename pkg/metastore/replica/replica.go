@@ -170,9 +170,8 @@ func (r *Replica) load(ctx context.Context) error {
 	if err := r.replayArchive(ctx, st, pos); err != nil {
 		return err
 	}
-	if st.Head().Seq > pos.Head.Seq {
-		return fmt.Errorf("the bucket's archive reaches seq %d but etcd only %d: etcd was set back to a backup; restore it from the bucket: %w",
-			st.Head().Seq, pos.Head.Seq, base.ErrCorrupt)
+	if err := r.setBack(ctx, st.Head().Seq, pos); err != nil {
+		return err
 	}
 	r.mu.Lock()
 	r.st, r.applied, r.loaded = st, st.Head().Seq, true
@@ -180,6 +179,26 @@ func (r *Replica) load(ctx context.Context) error {
 	r.mu.Unlock()
 	if r.cfg.Reset != nil {
 		r.cfg.Reset(st)
+	}
+	return nil
+}
+
+// setBack finds out whether the log ends below what the archive holds of it. Only what is in the log is archived, so a log whose end is asked
+// for after the archive was read reaches at least as far. The position from before tells nothing: the leader archives while this replica
+// loads, and what was read may be younger than that position.
+func (r *Replica) setBack(ctx context.Context, archived base.Seq, before metastore.Position) error {
+	if archived <= before.Head.Seq {
+		return nil
+	}
+	now, err := r.cfg.Source.Position(ctx)
+	switch {
+	case err != nil:
+		return fmt.Errorf("load the metalog: %w", err)
+	case now.Incarnation != before.Incarnation:
+		return fmt.Errorf("the metalog was replaced while it was loaded: %w", base.ErrUnavailable)
+	case archived > now.Head.Seq:
+		return fmt.Errorf("the bucket's archive reaches seq %d but etcd only %d: etcd was set back to a backup; restore it from the bucket: %w",
+			archived, now.Head.Seq, base.ErrCorrupt)
 	}
 	return nil
 }

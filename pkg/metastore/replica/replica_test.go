@@ -154,6 +154,19 @@ func TestSetBackBehindTheArchive(t *testing.T) {
 	}
 }
 
+// An archive that grows while a replica loads is no etcd that was set back: what it reads of the bucket may be younger than the position
+// that it began with.
+func TestArchiveGrowsMeanwhile(t *testing.T) {
+	c := newCluster(t)
+	c.topics(5)
+	c.archive(3)
+	f := c.followFrom(false, func() {
+		c.topics(4)
+		c.archive(10)
+	})
+	f.reach(c)
+}
+
 // An entry of a newer build halts the replica, where it is; it does not skip, and does not try again for ever.
 func TestNewerEntryHalts(t *testing.T) {
 	c := newCluster(t)

@@ -167,6 +167,8 @@ type follower struct {
 type switchable struct {
 	mu  sync.Mutex
 	off bool
+	// asked is called once, after the first answer to where the log is.
+	asked func()
 }
 
 func (s *switchable) set(off bool) {
@@ -175,17 +177,23 @@ func (s *switchable) set(off bool) {
 	s.off = off
 }
 
-func (s *switchable) fault(string, memory.Phase) error {
+func (s *switchable) fault(op string, phase memory.Phase) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if op == "position" && phase == memory.After && s.asked != nil {
+		s.asked()
+		s.asked = nil
+	}
 	if s.off {
 		return base.ErrUnavailable
 	}
 	return nil
 }
 
-func (c *cluster) follow(serving bool) *follower {
-	f := &follower{t: c.t, ended: make(chan error, 1), cut: &switchable{}}
+func (c *cluster) follow(serving bool) *follower { return c.followFrom(serving, nil) }
+
+func (c *cluster) followFrom(serving bool, asked func()) *follower {
+	f := &follower{t: c.t, ended: make(chan error, 1), cut: &switchable{asked: asked}}
 	f.Replica = replica.New(replica.Config{
 		Source: c.server.Open(f.cut.fault), Objects: c.objects, Serving: serving, Logger: slog.New(slog.DiscardHandler),
 		Applied: func(raw metastore.RawEntry, _ *metalogpb.Entry, _ state.Changes) {
