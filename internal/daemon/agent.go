@@ -15,8 +15,8 @@ import (
 	"github.com/gnomon-stream/gnomon/pkg/coordinator"
 )
 
-// partitionsMax is what the coordinator allows a topic.
-const partitionsMax = coordinator.PartitionsMaxTopic
+// partitionsMax is what a coordinator can be told to allow a topic.
+const partitionsMax = coordinator.PartitionsPerTopicMost
 
 // agentOptions are what an agent can be configured with.
 type agentOptions struct {

@@ -46,6 +46,9 @@ func (o *coordinatorOptions) settings() settings {
 		{"snapshot-every", "entries of the metalog between two snapshots; default 20000", false, number(&o.SnapshotEvery, 1, snapshotEveryMax)},
 		{"group-initial-rebalance-delay", "how long an empty consumer group waits for more members, as Kafka's group.initial.rebalance.delay.ms; default 0s", false,
 			duration(&o.Groups.InitialRebalanceDelay, rebalanceDelayMax)},
+		{"max-topics", "topics of the region, those that links shadow here included; default 50000", false, number(&limits.Topics, 1, math.MaxInt32)},
+		{"max-partitions", "partitions of all these topics; default 200000", false, number(&limits.Partitions, 1, math.MaxInt32)},
+		{"max-partitions-per-topic", "partitions of one topic; default 10000", false, number(&limits.PartitionsPerTopic, 1, partitionsMax)},
 		{"max-producers", "idempotent producers that partitions remember, each in each partition counting as one; default 500000", false, number(&limits.Producers, 1, math.MaxInt32)},
 		{"log-level", "debug, info, warn or error; default warn", false, level(&o.level)},
 	}

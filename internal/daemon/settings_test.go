@@ -44,8 +44,15 @@ func TestSamples(t *testing.T) {
 	if _, ok := e.load("coordinator", c.settings()); !ok {
 		t.Fatal(errs)
 	}
-	if c.ID != "coordinator-1" || len(c.EtcdEndpoints) != 3 || c.Identity.Region != 1 || c.Identity.ClusterID[0] != 0x6b || len(c.peers) != 2 || c.Groups.InitialRebalanceDelay != 0 || c.Limits.Producers != coordinator.ProducersDefault {
+	if c.ID != "coordinator-1" || len(c.EtcdEndpoints) != 3 || c.Identity.Region != 1 || c.Identity.ClusterID[0] != 0x6b || len(c.peers) != 2 || c.Groups.InitialRebalanceDelay != 0 {
 		t.Errorf("%+v", c)
+	}
+	// The sample says that its limits are the defaults.
+	if want := (coordinator.Limits{
+		Producers: coordinator.ProducersDefault, Topics: coordinator.TopicsDefault, Partitions: coordinator.PartitionsDefault,
+		PartitionsPerTopic: coordinator.PartitionsPerTopicDefault,
+	}); c.Limits != want {
+		t.Errorf("limits %+v, want %+v", c.Limits, want)
 	}
 }
 

@@ -32,6 +32,7 @@ type Options struct {
 	Etcds          map[string]string // endpoint of an etcd that runs elsewhere, by region; missing means an embedded one
 	Appender       appender.Config   // the flush profile
 	SnapshotEvery  base.Seq          // see coordinator.Config
+	Limits         coordinator.Limits
 	Version        string
 	Out            io.Writer
 	Logger         *slog.Logger
@@ -166,8 +167,8 @@ func (o *Options) open(ctx context.Context, x *one, id coordinator.Identity) err
 		Identity: id, EtcdEndpoints: []string{endpoint}, BucketURL: bucket,
 		AdminAddr: loopback(port.Admin), KafkaAddrs: []string{loopback(port.Kafka[0]), loopback(port.Kafka[1])},
 		FirstNodeID: firstNode[name], PeerURLs: o.peerURLs(name), EndpointsFile: o.endpointsFile(name), SnapshotEvery: o.SnapshotEvery,
-		Appender: o.Appender,
-		Version:  o.Version, Logger: o.Logger.With("region", name), Now: o.Now,
+		Appender: o.Appender, Limits: o.Limits,
+		Version: o.Version, Logger: o.Logger.With("region", name), Now: o.Now,
 	})
 	return err
 }

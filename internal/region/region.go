@@ -36,6 +36,7 @@ type Config struct {
 	EndpointsFile string
 	Appender      appender.Config
 	SnapshotEvery base.Seq // see coordinator.Config
+	Limits        coordinator.Limits
 	Version       string
 	Logger        *slog.Logger
 	Now           func() time.Time
@@ -80,7 +81,7 @@ func (r *Region) open(ctx context.Context) error {
 	}
 	c, err := OpenCoordinator(ctx, CoordinatorConfig{
 		ID: "coordinator-" + r.cfg.Identity.RegionName, Identity: r.cfg.Identity, EtcdEndpoints: r.cfg.EtcdEndpoints, BucketURL: r.cfg.BucketURL,
-		AdminAddr: r.cfg.AdminAddr, PeerURLs: r.cfg.PeerURLs, SnapshotEvery: r.cfg.SnapshotEvery,
+		AdminAddr: r.cfg.AdminAddr, PeerURLs: r.cfg.PeerURLs, SnapshotEvery: r.cfg.SnapshotEvery, Limits: r.cfg.Limits,
 		Version: r.cfg.Version, Logger: r.cfg.Logger, Now: r.cfg.Now,
 	})
 	if err != nil {

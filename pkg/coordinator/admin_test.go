@@ -59,7 +59,7 @@ func TestCreatePartitions(t *testing.T) {
 		{1, false, 0, []string{"x"}, kerr.InvalidPartitions.Code, 1},
 		{0, false, 0, []string{"x"}, kerr.InvalidPartitions.Code, 1},
 		{-7, false, 0, []string{"x"}, kerr.InvalidPartitions.Code, 1},
-		{PartitionsMaxTopic + 1, false, 0, []string{"x"}, kerr.InvalidPartitions.Code, 1},
+		{PartitionsPerTopicDefault + 1, false, 0, []string{"x"}, kerr.InvalidPartitions.Code, 1},
 		{4, false, 2, []string{"x"}, kerr.InvalidReplicaAssignment.Code, 1},
 		{4, false, 0, []string{"x", "x"}, kerr.InvalidRequest.Code, 1},
 		{4, false, 0, []string{"nope"}, kerr.UnknownTopicOrPartition.Code, 1},

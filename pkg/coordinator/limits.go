@@ -1,6 +1,10 @@
 package coordinator
 
-import "cmp"
+import (
+	"cmp"
+
+	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
+)
 
 // Limits bound what clients can make the metalog's state grow to. They are kept where something new is admitted, by the
 // leader of the region that owns it: what is in the log already is never refused, neither here nor by a link. Zero fields
@@ -8,12 +12,27 @@ import "cmp"
 type Limits struct {
 	// Producers bounds what partitions remember of idempotent producers, each partition and producer counting as one.
 	Producers int
+	// Topics and Partitions bound what the region holds in all, the images of links included.
+	Topics, Partitions int
+	// PartitionsPerTopic bounds one topic; at most PartitionsPerTopicMost.
+	PartitionsPerTopic int
 }
 
-// ProducersDefault is the default of Limits.
-const ProducersDefault = 500_000
+// Defaults of Limits.
+const (
+	ProducersDefault          = 500_000
+	TopicsDefault             = 50_000
+	PartitionsDefault         = 200_000
+	PartitionsPerTopicDefault = 10_000
+)
+
+// PartitionsPerTopicMost is what a state can hold of one topic.
+const PartitionsPerTopicMost = state.PartitionsMax
 
 func (l Limits) withDefaults() Limits {
+	l.Topics = cmp.Or(l.Topics, TopicsDefault)
+	l.Partitions = cmp.Or(l.Partitions, PartitionsDefault)
+	l.PartitionsPerTopic = min(cmp.Or(l.PartitionsPerTopic, PartitionsPerTopicDefault), PartitionsPerTopicMost)
 	l.Producers = cmp.Or(l.Producers, ProducersDefault)
 	return l
 }

@@ -43,12 +43,14 @@ func (tx *Tx) growTopic(t *kmsg.CreatePartitionsRequestTopic, validateOnly bool)
 		return fail(kerr.InvalidPartitions, "topic %q has %d partitions already", t.Topic, have)
 	case t.Count < have:
 		return fail(kerr.InvalidPartitions, "topic %q has %d partitions: partitions cannot be taken away", t.Topic, have)
-	case t.Count > PartitionsMaxTopic:
-		return fail(kerr.InvalidPartitions, "topic %q asks for %d partitions, at most %d", t.Topic, t.Count, PartitionsMaxTopic)
 	case t.Assignment != nil && len(t.Assignment) != int(t.Count-have):
 		return fail(kerr.InvalidReplicaAssignment, "topic %q gets %d more partitions, the request assigns %d", t.Topic, t.Count-have, len(t.Assignment))
-	case validateOnly:
-		return nil
+	}
+	if err = tx.admitPartitions(t.Topic, t.Count); err == nil {
+		err = tx.admitMore(0, int(t.Count-have))
+	}
+	if err != nil || validateOnly {
+		return err
 	}
 	id := shown.Info().ID
 	return tx.change(&metalogpb.Event{Kind: &metalogpb.Event_PartitionsAdded{

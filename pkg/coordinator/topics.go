@@ -17,7 +17,6 @@ import (
 // Limits of topics.
 const (
 	TopicNameBytesMax  = 249 // as in Kafka
-	PartitionsMaxTopic = 10_000
 	partitionsDefault  = 1
 	replicationDefault = 3 // what an object store's durability is worth to a client that asks
 )
@@ -83,6 +82,12 @@ func (tx *Tx) createTopic(t *kmsg.CreateTopicsRequestTopic, validateOnly bool, o
 		return err
 	}
 	partitions, err := partitionsAsked(t)
+	if err == nil {
+		err = tx.admitPartitions(t.Topic, partitions)
+	}
+	if err == nil {
+		err = tx.admitMore(1, int(partitions))
+	}
 	if err != nil {
 		return err
 	}
@@ -139,11 +144,8 @@ func partitionsAsked(t *kmsg.CreateTopicsRequestTopic) (int32, *apiError) {
 		}
 		return n, nil
 	}
-	switch {
-	case t.NumPartitions == -1:
+	if t.NumPartitions == -1 {
 		return partitionsDefault, nil
-	case t.NumPartitions < 1 || t.NumPartitions > PartitionsMaxTopic:
-		return 0, fail(kerr.InvalidPartitions, "topic %q asks for %d partitions, want 1 to %d", t.Topic, t.NumPartitions, PartitionsMaxTopic)
 	}
 	return t.NumPartitions, nil
 }

@@ -193,13 +193,13 @@ func (a *autoCreate) run() {
 	_ = a.look.refresh()
 }
 
-// creationError is nil when the topic is there. Where a policy keeps a client from creating topics it waits for
-// somebody else to do so.
+// creationError is nil when the topic is there. Where a policy or a limit keeps a client from creating topics it waits
+// for somebody else to do so.
 func creationError(code int16) error {
 	switch err := kerr.ErrorForCode(code); err {
 	case nil, kerr.TopicAlreadyExists: //nolint:errorlint // made from a code, never wrapped
 		return nil
-	case kerr.PolicyViolation:
+	case kerr.PolicyViolation, kerr.InvalidPartitions:
 		return kerr.UnknownTopicOrPartition
 	default:
 		return err

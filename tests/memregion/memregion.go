@@ -40,6 +40,9 @@ type Options struct {
 	Now    func() time.Time     // the coordinator's clock; nil means time.Now
 	Peer   coordinator.Peer     // the other region, if any
 	Setup  func(*memory.Server) // done before the coordinator starts
+	Limits coordinator.Limits
+	// AutoCreate is how many partitions topics get that Metadata creates; 0: it creates none.
+	AutoCreate int32
 }
 
 // Coord is what the agent sees of its coordinator.
@@ -77,7 +80,7 @@ func Start(t testing.TB, o Options) *Region {
 	r.Coord = coordinator.New(coordinator.Config{
 		ID: "coordinator", Log: log, Objects: objstore.AsObjects(r.Bucket), Now: o.Now, Logger: slog.New(slog.DiscardHandler), Peer: o.Peer,
 		Identity:  coordinator.Identity{ClusterID: r.Cluster, KafkaClusterID: "pair", Region: o.Number, RegionName: fmt.Sprint(o.Number)},
-		PeerEvery: 20 * time.Millisecond,
+		PeerEvery: 20 * time.Millisecond, Limits: o.Limits,
 	})
 	r.run("coordinator", r.Coord.Run)
 	r.startAgent(o, registry{log})
@@ -98,7 +101,7 @@ func (r *Region) startAgent(o Options, log agent.Registry) {
 	}
 	node := int32(o.Number-1)*1000 + 1
 	config := kafkaapi.DefaultConfig(node)
-	config.AutoCreateTopics = false
+	config.AutoCreateTopics, config.DefaultPartitions = o.AutoCreate > 0, o.AutoCreate
 	r.Agent, err = agent.New(agent.Config{
 		Kafka: config, Advertise: kafkaapi.Broker{NodeID: node, Host: "127.0.0.1", Port: int32(at.Port)}, Listener: listener,
 		Cluster: r.Cluster, Coordinator: coord, Registry: log, Store: o.Data, Objects: objstore.AsObjects(r.Bucket),

@@ -8,6 +8,7 @@ import (
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/internal/cli"
 	"github.com/gnomon-stream/gnomon/internal/dev"
+	"github.com/gnomon-stream/gnomon/pkg/coordinator"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/appender"
 )
 
@@ -33,6 +34,9 @@ With --region only one region runs, so that one of two processes on the same --d
 			}
 			if snapshotEvery < 1 || snapshotEvery > snapshotEveryMax {
 				return cli.Usage("--snapshot-every is %d: use 1 to %d entries", snapshotEvery, uint64(snapshotEveryMax))
+			}
+			if o.Limits.Topics < 1 || o.Limits.Partitions < 1 {
+				return cli.Usage("--max-topics and --max-partitions are at least 1")
 			}
 			o.SnapshotEvery = base.Seq(snapshotEvery)
 			var l slog.Level
@@ -69,6 +73,8 @@ With --region only one region runs, so that one of two processes on the same --d
 	f.StringVar(&etcdB, "etcd-b", "", "etcd of region b that runs elsewhere")
 	f.StringVar(&profile, "flush-profile", "latency", "when agents write an object: latency, at once, as directories and local stores cost nothing a PUT; cost, each 250 ms, for stores that bill by the request")
 	f.Uint64Var(&snapshotEvery, "snapshot-every", 20_000, "entries of the metalog between two snapshots; a quarter as many stay in etcd once they are archived")
+	f.IntVar(&o.Limits.Topics, "max-topics", coordinator.TopicsDefault, "topics of a region, those that it shadows included")
+	f.IntVar(&o.Limits.Partitions, "max-partitions", coordinator.PartitionsDefault, "partitions of all these topics")
 	f.StringVar(&level, "log-level", "warn", "debug, info, warn or error")
 	return cmd
 }

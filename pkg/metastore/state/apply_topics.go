@@ -55,6 +55,7 @@ func (s *State) applyTopicCreated(ev *metalogpb.TopicCreated, ctx *eventContext)
 	}
 	t := newTopic(info, ev.Partitions)
 	s.byID.Store(id, t)
+	s.countTopic(t, 1)
 	if info.Fault == "" {
 		s.byName.Store(ev.Name, t)
 	}
@@ -131,6 +132,7 @@ func (s *State) applyPartitionsAdded(ev *metalogpb.PartitionsAdded, ctx *eventCo
 	if ev.Partitions <= t.Partitions() || ev.Partitions > PartitionsMax {
 		return fmt.Errorf("grow topic %q from %d to %d partitions: %w", t.Info().Name, t.Partitions(), ev.Partitions, base.ErrCorrupt)
 	}
+	s.counts.Partitions += int(ev.Partitions - t.Partitions())
 	t.grow(ev.Partitions)
 	ctx.changes.Catalog = true
 	return nil

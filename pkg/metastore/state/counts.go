@@ -5,7 +5,8 @@ import "slices"
 // Counts say how much of what clients make a state holds of its own, images of links not included. Apply keeps them up to
 // date: to count anew for each admission would cost too much.
 type Counts struct {
-	Producers int // what partitions remember of idempotent producers, each partition and producer counting as one
+	Topics, Partitions int
+	Producers          int // what partitions remember of idempotent producers, each partition and producer counting as one
 }
 
 // Counts returns what the state holds. Applying goroutine only.
@@ -13,6 +14,8 @@ func (s *State) Counts() Counts { return s.counts }
 
 // countTopic enters a topic that came with its partitions (sign 1), or that goes (sign -1).
 func (s *State) countTopic(t *Topic, sign int) {
+	s.counts.Topics += sign
+	s.counts.Partitions += sign * int(t.Partitions())
 	for _, c := range *t.cells.Load() {
 		s.counts.Producers += sign * len(c.producers)
 	}

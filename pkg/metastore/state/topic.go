@@ -95,7 +95,7 @@ type cell struct {
 	producers map[int64]*Producer
 }
 
-// PartitionsMax bounds a topic's partitions, ten times above what a controller grants: an event of a few bytes, which may be a
+// PartitionsMax bounds a topic's partitions, whatever a controller is told to grant: an event of a few bytes, which may be a
 // source's, must not cost any amount of memory.
 const PartitionsMax = 100_000
 
