@@ -1,8 +1,10 @@
 package interop
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -55,7 +57,12 @@ func TestJavaBeyondTheCut(t *testing.T) {
 // produce writes records to partition 0 of a topic of one partition, which it creates when it is not there.
 func produce(t *testing.T, broker, topic string, records int) {
 	t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	cl, err := kgo.NewClient(
+		kgo.SeedBrokers(broker), kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.Dialer(func(ctx context.Context, network, _ string) (net.Conn, error) { // whatever address the agent gives to clients
+			return (&net.Dialer{}).DialContext(ctx, network, broker)
+		}),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
