@@ -49,6 +49,8 @@ func (o *coordinatorOptions) settings() settings {
 		{"max-topics", "topics of the region, those that links shadow here included; default 50000", false, number(&limits.Topics, 1, math.MaxInt32)},
 		{"max-partitions", "partitions of all these topics; default 200000", false, number(&limits.Partitions, 1, math.MaxInt32)},
 		{"max-partitions-per-topic", "partitions of one topic; default 10000", false, number(&limits.PartitionsPerTopic, 1, partitionsMax)},
+		{"max-offsets-per-group", "committed offsets of one consumer group; default 100000", false, number(&limits.OffsetsPerGroup, 1, math.MaxInt32)},
+		{"max-offset-bytes", "of the committed offsets of all groups, 128 each and their metadata; default 256 MiB", false, number(&limits.OffsetBytes, 1<<20, math.MaxInt64)},
 		{"max-producers", "idempotent producers that partitions remember, each in each partition counting as one; default 500000", false, number(&limits.Producers, 1, math.MaxInt32)},
 		{"log-level", "debug, info, warn or error; default warn", false, level(&o.level)},
 	}

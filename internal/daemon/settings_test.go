@@ -51,6 +51,7 @@ func TestSamples(t *testing.T) {
 	if want := (coordinator.Limits{
 		Producers: coordinator.ProducersDefault, Topics: coordinator.TopicsDefault, Partitions: coordinator.PartitionsDefault,
 		PartitionsPerTopic: coordinator.PartitionsPerTopicDefault,
+		OffsetsPerGroup:    coordinator.OffsetsPerGroupDefault, OffsetBytes: coordinator.OffsetBytesDefault,
 	}); c.Limits != want {
 		t.Errorf("limits %+v, want %+v", c.Limits, want)
 	}

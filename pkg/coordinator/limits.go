@@ -16,6 +16,10 @@ type Limits struct {
 	Topics, Partitions int
 	// PartitionsPerTopic bounds one topic; at most PartitionsPerTopicMost.
 	PartitionsPerTopic int
+	// OffsetsPerGroup bounds the committed offsets of one group.
+	OffsetsPerGroup int
+	// OffsetBytes bounds those of all groups that run here, each counting for offsetBytes and its metadata.
+	OffsetBytes int64
 }
 
 // Defaults of Limits.
@@ -24,7 +28,12 @@ const (
 	TopicsDefault             = 50_000
 	PartitionsDefault         = 200_000
 	PartitionsPerTopicDefault = 10_000
+	OffsetsPerGroupDefault    = 100_000
+	OffsetBytesDefault        = 256 << 20
 )
+
+// offsetBytes is what a committed offset takes without its metadata.
+const offsetBytes = 128
 
 // PartitionsPerTopicMost is what a state can hold of one topic.
 const PartitionsPerTopicMost = state.PartitionsMax
@@ -33,6 +42,8 @@ func (l Limits) withDefaults() Limits {
 	l.Topics = cmp.Or(l.Topics, TopicsDefault)
 	l.Partitions = cmp.Or(l.Partitions, PartitionsDefault)
 	l.PartitionsPerTopic = min(cmp.Or(l.PartitionsPerTopic, PartitionsPerTopicDefault), PartitionsPerTopicMost)
+	l.OffsetsPerGroup = cmp.Or(l.OffsetsPerGroup, OffsetsPerGroupDefault)
+	l.OffsetBytes = cmp.Or(l.OffsetBytes, OffsetBytesDefault)
 	l.Producers = cmp.Or(l.Producers, ProducersDefault)
 	return l
 }

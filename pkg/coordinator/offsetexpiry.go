@@ -19,6 +19,9 @@ const (
 // sweepGroups bounds how many groups one tick looks at; the next one, a second later, goes on.
 const sweepGroups = 1000
 
+// expireOffsetsMax bounds how many offsets of a group go in one event, which has a limit; the next look goes on.
+const expireOffsetsMax = 10_000
+
 // expireOffsets forgets committed offsets that nobody has used for the retention time, in event time, and groups of which
 // nothing is left then. Kafka's rules (KIP-211, KIP-496):
 //
@@ -65,10 +68,11 @@ func (tx *Tx) expireGroup(name string, g *state.Group) {
 			ev.Partitions = append(ev.Partitions, &metalogpb.PartitionRef{TopicId: tp.Topic[:], Partition: tp.Partition})
 		}
 	}
-	switch {
-	case len(ev.Partitions) == len(g.Offsets) && !use.Members:
+	switch n := len(ev.Partitions); {
+	case n == len(g.Offsets) && !use.Members:
 		tx.deleteGroup(name) // with its offsets, if it has any
-	case len(ev.Partitions) > 0:
+	case n > 0:
+		ev.Partitions = ev.Partitions[:min(n, expireOffsetsMax)]
 		tx.l.emit(time.UnixMilli(tx.now), &metalogpb.Event{Kind: &metalogpb.Event_OffsetsDeleted{OffsetsDeleted: ev}})
 	}
 }

@@ -4,84 +4,13 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"unicode/utf8"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/coordinator/groups"
-	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
-
-// OffsetMetadataBytesMax is Kafka's offset.metadata.max.bytes.
-const OffsetMetadataBytesMax = 4096
-
-// commitOffsets enters a group's offsets: one event for all partitions of the request.
-func (tx *Tx) commitOffsets(req *kmsg.OffsetCommitRequest) (kmsg.Response, error) {
-	if err := tx.groupIsOurs(req.Group); err != nil {
-		return nil, err
-	}
-	code := tx.checkCommit(req)
-	ev := &metalogpb.OffsetsCommitted{Group: req.Group}
-	resp := req.ResponseKind().(*kmsg.OffsetCommitResponse)
-	for _, t := range req.Topics {
-		out := kmsg.NewOffsetCommitResponseTopic()
-		out.Topic, out.TopicID = t.Topic, t.TopicID
-		shown, found := topicOfOffset(tx.State(), t.Topic, t.TopicID)
-		for _, p := range t.Partitions {
-			po := kmsg.NewOffsetCommitResponseTopicPartition()
-			po.Partition = p.Partition
-			metadata := ""
-			if p.Metadata != nil {
-				metadata = *p.Metadata
-			}
-			switch {
-			case code != 0:
-				po.ErrorCode = code
-			case !found && t.Topic == "":
-				po.ErrorCode = kerr.UnknownTopicID.Code
-			case !found || shown.Partition(p.Partition) == nil:
-				po.ErrorCode = kerr.UnknownTopicOrPartition.Code
-			case len(metadata) > OffsetMetadataBytesMax:
-				po.ErrorCode = kerr.OffsetMetadataTooLarge.Code
-			case !utf8.ValidString(metadata):
-				po.ErrorCode = kerr.InvalidRequest.Code // the metalog can keep no other strings
-			default:
-				id := shown.Info().ID
-				ev.Offsets = append(ev.Offsets, &metalogpb.CommittedOffset{
-					TopicId: id[:], Partition: p.Partition, Offset: p.Offset, LeaderEpoch: p.LeaderEpoch, Metadata: metadata,
-				})
-			}
-			out.Partitions = append(out.Partitions, po)
-		}
-		resp.Topics = append(resp.Topics, out)
-	}
-	if len(ev.Offsets) == 0 {
-		return resp, nil
-	}
-	return resp, tx.Emit(&metalogpb.Event{Kind: &metalogpb.Event_OffsetsCommitted{OffsetsCommitted: ev}})
-}
-
-// versionGroupNotFound is the OffsetCommit version since which a member of no known group is told just that (KIP-848).
-const versionGroupNotFound = 9
-
-// checkCommit judges the committer as Kafka does: of a group that nobody knows, of one that only has offsets, of one with
-// members. A group that a commit without a generation would create must fit the limit.
-func (tx *Tx) checkCommit(req *kmsg.OffsetCommitRequest) int16 {
-	known, stored := tx.l.groups.Knows(req.Group), tx.State().Group(req.Group) != nil
-	switch {
-	case known || req.Generation < 0 && stored || !groups.ValidGroupID(req.Group):
-	case req.Generation < 0 && tx.State().GroupCount() >= tx.l.groups.MaxGroups():
-		return kerr.InvalidCommitOffsetSize.Code // the only code about too much that committers expect
-	case req.Generation < 0:
-	case stored:
-		return kerr.UnknownMemberID.Code
-	case req.Version >= versionGroupNotFound:
-		return kerr.GroupIDNotFound.Code
-	}
-	return tx.l.groups.CheckCommit(tx.l.c.cfg.Now(), req.Group, req.MemberID, req.InstanceID, req.Generation)
-}
 
 // fetchOffsets answers OffsetFetch in its three shapes: one group (versions below 8), several groups, and all
 // partitions of a group (no topics named).

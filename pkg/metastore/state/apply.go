@@ -129,7 +129,7 @@ func (s *State) applyGroupOrLinkEvent(ev *metalogpb.Event, ctx *eventContext) er
 		s.applyGroupChanged(k.GroupChanged)
 		return nil
 	case *metalogpb.Event_GroupDeleted:
-		delete(s.groups, k.GroupDeleted.Group)
+		s.setGroup(k.GroupDeleted.Group, nil)
 		return nil
 	case *metalogpb.Event_OffsetsCommitted:
 		return s.applyOffsetsCommitted(k.OffsetsCommitted)

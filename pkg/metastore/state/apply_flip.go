@@ -42,7 +42,7 @@ func (s *State) applyRegionFlipped(ev *metalogpb.RegionFlipped, ctx *eventContex
 	}
 	for name, g := range image.groups {
 		if l.WantsGroup(name) && !l.LocalGroup(name) {
-			s.groups[name] = g.emptied()
+			s.setGroup(name, g.emptied())
 		}
 	}
 	for _, x := range s.sessions {

@@ -1,8 +1,6 @@
 package state
 
 import (
-	"maps"
-
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 )
@@ -32,9 +30,9 @@ func (s *State) applyOffsetsCommitted(ev *metalogpb.OffsetsCommitted) error {
 		if err != nil {
 			return err
 		}
-		g.Offsets[base.TopicPartition{Topic: id, Partition: o.Partition}] = GroupOffset{
+		s.setOffset(g, base.TopicPartition{Topic: id, Partition: o.Partition}, GroupOffset{
 			Offset: base.Offset(o.Offset), LeaderEpoch: base.Epoch(o.LeaderEpoch), Metadata: o.Metadata, CommitTime: s.time,
-		}
+		})
 	}
 	return nil
 }
@@ -49,7 +47,7 @@ func (s *State) applyOffsetsDeleted(ev *metalogpb.OffsetsDeleted) error {
 		if err != nil {
 			return err
 		}
-		delete(g.Offsets, base.TopicPartition{Topic: id, Partition: p.Partition})
+		s.deleteOffset(g, base.TopicPartition{Topic: id, Partition: p.Partition})
 	}
 	s.forgetVacuous(ev.Group, g)
 	return nil
@@ -58,7 +56,11 @@ func (s *State) applyOffsetsDeleted(ev *metalogpb.OffsetsDeleted) error {
 // dropOffsetsOf lets a deleted topic's committed offsets go with it.
 func (s *State) dropOffsetsOf(id base.TopicID) {
 	for name, g := range s.groups {
-		maps.DeleteFunc(g.Offsets, func(tp base.TopicPartition, _ GroupOffset) bool { return tp.Topic == id })
+		for tp := range g.Offsets {
+			if tp.Topic == id {
+				s.deleteOffset(g, tp)
+			}
+		}
 		s.forgetVacuous(name, g)
 	}
 }

@@ -166,9 +166,9 @@ func (s *State) restoreGroup(m *metalogpb.GroupState) error {
 		if err != nil {
 			return err
 		}
-		g.Offsets[base.TopicPartition{Topic: id, Partition: o.Partition}] = GroupOffset{
+		s.setOffset(g, base.TopicPartition{Topic: id, Partition: o.Partition}, GroupOffset{
 			Offset: base.Offset(o.Offset), LeaderEpoch: base.Epoch(o.LeaderEpoch), Metadata: o.Metadata, CommitTime: m.CommitTimesMs[i],
-		}
+		})
 	}
 	return nil
 }
