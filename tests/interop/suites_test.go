@@ -160,8 +160,6 @@ func TestKafkaGo(t *testing.T) {
 	needPorts(t, kafkaGoPort)
 	harness.NewCluster(t, harness.ClusterConfig{
 		Agents: 1, Coordinators: 1, Agent: []string{"--listen", "127.0.0.1:" + kafkaGoPort, "--advertise", "localhost:" + kafkaGoPort},
-		// Its test of a rebalance wants two members in the first generation, which Kafka's default makes likely.
-		Coordinator: []string{"--group-initial-rebalance-delay", "3s"},
 	})
 	suite{name: "kafka-go", module: "github.com/segmentio/kafka-go", version: "v0.4.51", args: []string{"."}, env: []string{"KAFKA_VERSION=4.0.0"}}.run(t)
 }

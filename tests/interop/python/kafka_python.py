@@ -1,9 +1,11 @@
 """kafka-python with default settings: python kafka_python.py PART BROKERS ARGUMENTS… (see checks.main)."""
 
+import threading
 import time
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
+from kafka.errors import RebalanceInProgressError
 from kafka.structs import OffsetAndMetadata
 
 from checks import CODECS, main, records, same, say
@@ -58,6 +60,41 @@ def offsets_and_times(brokers, prefix):
     say("offsets and times")
 
 
+# kafka-python 3.0 forgets a join when its poll ends between the answers to JoinGroup and SyncGroup and it had joined for news in its
+# metadata: it sends no heartbeats from then on, until its session ends. So a poll takes long; it returns as soon as there are records.
+POLL_MS = 5000
+
+
+class Member(threading.Thread):
+    """A member of a group that reads until it is stopped, then commits offset 100 of what it has."""
+
+    def __init__(self, *args):
+        super().__init__(daemon=True)
+        self.args, self.assigned, self.seen, self.stop = args, set(), set(), threading.Event()
+        self.start()
+
+    def run(self):
+        brokers, topic, group = self.args
+        c = KafkaConsumer(topic, bootstrap_servers=brokers, group_id=group, auto_offset_reset="earliest", enable_auto_commit=False)
+        while not self.stop.is_set():
+            self.read(c)
+        end = time.time() + 30
+        while True:
+            try:
+                c.commit({tp: OffsetAndMetadata(100, "note", -1) for tp in c.assignment()})
+                break
+            except RebalanceInProgressError:  # says itself that it wants a poll, and the commit again
+                if time.time() > end:
+                    raise
+                self.read(c)
+        c.close()
+
+    def read(self, c):
+        for batch in c.poll(timeout_ms=POLL_MS).values():
+            self.seen |= {int(r.value) for r in batch}
+        self.assigned = c.assignment()
+
+
 def groups(brokers, prefix, admin):
     topic, group = f"{prefix}-group", f"{prefix}-g"
     admin.create_topics([NewTopic(topic, 4, 1)])
@@ -65,22 +102,16 @@ def groups(brokers, prefix, admin):
     for i in range(400):
         p.send(topic, value=b"%d" % i, partition=i % 4)
     p.flush(30)
-    members = [
-        KafkaConsumer(topic, bootstrap_servers=brokers, group_id=group, auto_offset_reset="earliest", enable_auto_commit=False)
-        for _ in range(2)
-    ]
-    seen, end = [set(), set()], time.time() + 60
-    while time.time() < end:
-        for i, m in enumerate(members):
-            for batch in m.poll(timeout_ms=200).values():
-                seen[i] |= {int(r.value) for r in batch}
-        if seen[0] | seen[1] == set(range(400)) and all(len(m.assignment()) == 2 for m in members):
-            break
-    same("two members share the partitions", sorted(len(m.assignment()) for m in members), [2, 2])
-    same("all records", len(seen[0] | seen[1]), 400)
+    members, end, shares = [Member(brokers, topic, group) for _ in range(2)], time.time() + 90, []
+    while time.time() < end and not (shares == [2, 2] and len(members[0].seen | members[1].seen) == 400):
+        time.sleep(0.1)
+        shares = sorted(len(m.assigned) for m in members)
     for m in members:
-        m.commit({tp: OffsetAndMetadata(100, "note", -1) for tp in m.assignment()})
-        m.close()
+        m.stop.set()
+    for m in members:
+        m.join(60)
+    same("two members share the partitions", shares, [2, 2])
+    same("all records", len(members[0].seen | members[1].seen), 400)
     c = KafkaConsumer(bootstrap_servers=brokers, group_id=group)
     for part in range(4):
         same("committed", c.committed(TopicPartition(topic, part), metadata=True).offset, 100)
@@ -131,7 +162,7 @@ def before(brokers, topic, group):
     c = KafkaConsumer(topic, bootstrap_servers=brokers, group_id=group, auto_offset_reset="earliest", enable_auto_commit=False, max_poll_records=50)
     n = 0
     while n < 400:
-        n += sum(len(b) for b in c.poll(timeout_ms=500).values())
+        n += sum(len(b) for b in c.poll(timeout_ms=POLL_MS).values())
     c.commit()
     out = {tp.partition: c.position(tp) for tp in c.assignment()}
     c.close()
@@ -146,7 +177,7 @@ def after(brokers, topic, group):
     c = KafkaConsumer(topic, bootstrap_servers=brokers, group_id=group, auto_offset_reset="earliest", enable_auto_commit=False)
     first, end = {}, time.time() + 60
     while len(first) < 3 and time.time() < end:
-        for tp, batch in c.poll(timeout_ms=500).items():
+        for tp, batch in c.poll(timeout_ms=POLL_MS).items():
             first.setdefault(tp.partition, batch[0].offset)
     c.close()
     return first
