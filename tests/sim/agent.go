@@ -9,7 +9,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/memory"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/fetcher"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/fault"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/segment"
@@ -21,6 +24,7 @@ type agent struct {
 	r     *Region
 	node  int32
 	store *fault.Store
+	log   *memory.Log
 	gone  bool // killed: what it holds is lost
 	// replaced says that another process has its node id: this one goes on until it finds out.
 	replaced bool
@@ -33,6 +37,9 @@ type agent struct {
 	flushes []*flush // in the order of their numbers, none answered
 	poison  map[stream]poisoned
 	awake   int64 // the last step
+
+	view    *state.State // nil before the first load
+	fetcher *fetcher.Fetcher
 }
 
 // poisoned is a sequence that failed here, and that must come before any higher one: see poison of the appender.

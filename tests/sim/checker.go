@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/metastore"
@@ -17,12 +18,11 @@ import (
 
 // checker holds what clients were told and what the logs say, and compares. See the package comment for K1 to K9.
 type checker struct {
-	w     *World
-	books map[*Region]*book
-	// digests and groups are A's state and A's groups after each of its entries.
-	digests map[base.Seq]base.Digest
-	groups  map[base.Seq]map[string]*groupModel
-	commits map[string]*attempt // by what a commit carries as metadata
+	w       *World
+	books   map[*Region]*book
+	digests map[base.Seq]base.Digest // of A's state after each of its entries
+	commits map[string]*attempt      // by what a commit carries as metadata
+	gone    map[string]bool          // members of groups that were deleted since
 	// producers are who was given which id.
 	producers map[int64]*producer
 	lost      int // acked by A and not at B, known at the end
@@ -32,10 +32,19 @@ type checker struct {
 type book struct {
 	batches map[batchKey]written
 	last    map[stream]lastWrite
-	gaps    map[stream]bool // the one forward gap that a flip allows was used
-	acks    []ack
-	groups  map[string]*groupModel
-	deletes map[string]int // requests to delete something of a group
+	// forgotten is when a producer was found to be forgotten.
+	forgotten map[stream]int64
+	gaps      map[stream]bool // the one forward gap that a flip allows was used
+	acks      []ack
+	logs      map[base.TopicPartition][]logged
+	groups    map[string]*groupModel
+	topics    map[base.TopicID]*topicModel
+	past      []past           // topics and groups after each event that changed them
+	after     map[base.Seq]int // the place in past that each entry left
+	// requests to delete something of a group, and to delete records
+	deletes   map[string]int
+	deletions map[deletion]bool
+	members   map[string]map[string]bool // that each group has had
 }
 
 // lastWrite is a producer's last batch in a partition.
@@ -68,14 +77,18 @@ type ack struct {
 
 func newChecker(w *World) *checker {
 	return &checker{
-		w: w, books: map[*Region]*book{}, digests: map[base.Seq]base.Digest{}, groups: map[base.Seq]map[string]*groupModel{0: {}},
-		commits: map[string]*attempt{}, producers: map[int64]*producer{},
+		w: w, books: map[*Region]*book{}, digests: map[base.Seq]base.Digest{},
+		commits: map[string]*attempt{}, gone: map[string]bool{}, producers: map[int64]*producer{},
 	}
 }
 
 func (c *checker) book(r *Region) *book {
 	if c.books[r] == nil {
-		c.books[r] = &book{batches: map[batchKey]written{}, last: map[stream]lastWrite{}, gaps: map[stream]bool{}, groups: map[string]*groupModel{}, deletes: map[string]int{}}
+		c.books[r] = &book{
+			batches: map[batchKey]written{}, last: map[stream]lastWrite{}, gaps: map[stream]bool{}, forgotten: map[stream]int64{}, logs: map[base.TopicPartition][]logged{},
+			groups: map[string]*groupModel{}, topics: map[base.TopicID]*topicModel{}, past: []past{{}}, after: map[base.Seq]int{0: 0},
+			deletes: map[string]int{}, deletions: map[deletion]bool{}, members: map[string]map[string]bool{},
+		}
 	}
 	return c.books[r]
 }
@@ -118,29 +131,47 @@ func (c *checker) entry(r *Region, raw metastore.RawEntry) {
 	for _, ev := range in.Entry.Events {
 		switch k := ev.Kind.(type) {
 		case *metalogpb.Event_ObjectCommitted:
-			c.object(r, r.oracle, k.ObjectCommitted)
+			c.object(r, r.oracle, k.ObjectCommitted, false)
+			c.grown(r, k.ObjectCommitted)
 		case *metalogpb.Event_LinkApplied:
 			c.applied(k.LinkApplied)
 		case *metalogpb.Event_RegionFlipped:
 			c.flipped(k.RegionFlipped)
+			c.flippedTopics(k.RegionFlipped)
 		default:
+			c.topicEvent(r, ev)
 			c.groupEvent(r, ev, in.Entry.TimeMs)
 		}
+		b := c.book(r)
+		b.past = append(b.past, past{maps.Clone(b.topics), maps.Clone(b.groups)}) // models are replaced, not changed
 	}
 	c.sameGroups(r)
-	if r == c.w.a {
-		c.remember(base.Seq(in.Entry.Seq))
-	}
+	c.sameTopics("region "+r.name, r.oracle, c.book(r).topics)
+	c.remember(r, base.Seq(in.Entry.Seq))
 }
 
-// remember keeps what A is after the entry, for K6 and K7.
-func (c *checker) remember(seq base.Seq) {
-	digest, err := c.w.a.oracle.LogicalDigest()
+// instant is where a region's log stands now, for sometime.
+func (c *checker) instant(r *Region) int { return len(c.book(r).past) - 1 }
+
+// sometime tells whether something was so at some instant from one on.
+func (c *checker) sometime(r *Region, from int, so func(past) bool) bool {
+	return slices.ContainsFunc(c.book(r).past[from:], so)
+}
+
+// at is what a region was after an entry.
+func (b *book) at(seq base.Seq) past { return b.past[b.after[seq]] }
+
+// remember keeps what a region is after the entry.
+func (c *checker) remember(r *Region, seq base.Seq) {
+	c.book(r).after[seq] = c.instant(r)
+	if r == c.w.b {
+		return
+	}
+	digest, err := r.oracle.LogicalDigest()
 	if err != nil {
 		c.w.fail("digest of A at %d: %v", seq, err)
 	}
 	c.digests[seq] = digest
-	c.groups[seq] = maps.Clone(c.book(c.w.a).groups) // models are replaced, not changed
 }
 
 // acked takes what a client was told (K1).
@@ -171,16 +202,19 @@ func (c *checker) applied(ev *metalogpb.LinkApplied) {
 		if err != nil || digest != c.digests[image.Head().Seq] {
 			c.w.fail("K6: the image at seq %d has digest %s, A had %s (%v)", image.Head().Seq, digest, c.digests[image.Head().Seq], err)
 		}
+		at := c.book(c.w.a).at(image.Head().Seq).topics
+		c.sameTopics("the image", image, at)
+		c.sameShown(image, at)
 	}
 	for _, ev := range e.Events {
 		if k, ok := ev.Kind.(*metalogpb.Event_ObjectCommitted); ok {
-			c.object(c.w.b, image, k.ObjectCommitted)
+			c.object(c.w.b, image, k.ObjectCommitted, true)
 		}
 	}
 }
 
 // object looks at the spans of a commit, as they lie in the region's bucket (K2, K3, K4).
-func (c *checker) object(r *Region, st *state.State, ev *metalogpb.ObjectCommitted) {
+func (c *checker) object(r *Region, st *state.State, ev *metalogpb.ObjectCommitted, copied bool) {
 	for _, te := range ev.Topics {
 		t := st.Topic(base.TopicID(te.TopicId))
 		if t == nil || !t.Info().Visible {
@@ -189,6 +223,14 @@ func (c *checker) object(r *Region, st *state.State, ev *metalogpb.ObjectCommitt
 		for _, sc := range te.Spans {
 			tp := base.TopicPartition{Topic: t.Info().ID, Partition: sc.Partition}
 			p := t.Partition(sc.Partition)
+			if p.LogStart > base.Offset(sc.LastOffset) { // deleted since, in the same entry
+				if copied {
+					c.copied(tp, base.Offset(sc.BaseOffset), base.Offset(sc.LastOffset))
+				} else {
+					c.deletedSince(r, tp, ev, sc)
+				}
+				continue
+			}
 			i := p.FindSpan(base.Offset(sc.BaseOffset))
 			if i == len(p.Spans) || p.Spans[i].Base != base.Offset(sc.BaseOffset) || p.Spans[i].Residency != state.Local {
 				c.w.fail("K4: region %s: offset %d of %s is not in its bucket", r.name, sc.BaseOffset, tp)
@@ -199,9 +241,18 @@ func (c *checker) object(r *Region, st *state.State, ev *metalogpb.ObjectCommitt
 	}
 }
 
+// deletedSince enters a span of a region's own that is in the state no more.
+func (c *checker) deletedSince(r *Region, tp base.TopicPartition, ev *metalogpb.ObjectCommitted, sc *metalogpb.SpanCommitted) {
+	object := base.ObjectID{Session: base.SessionID(ev.Session), Number: base.ObjectNumber(ev.Number)}
+	c.span(r, tp, state.Span{Base: base.Offset(sc.BaseOffset), Last: base.Offset(sc.LastOffset), Object: object, Position: sc.Position, Length: sc.Length})
+}
+
 // final holds K8, and that all replicas and all bytes are what the logs say.
 func (c *checker) final() {
 	c.missing()
+	for _, r := range []*Region{c.w.a, c.w.b} {
+		r.readAll()
+	}
 	for _, r := range []*Region{c.w.a, c.w.b} {
 		want, err := r.oracle.Snapshot()
 		if err != nil {
@@ -247,7 +298,7 @@ func (c *checker) missing() {
 			c.w.fail("K8: %s is at B: %v; the boundary is %d", a, there, boundary[a.tp])
 		}
 		t := c.w.a.oracle.Topic(a.tp.Topic)
-		if !there && t.Info().Name != "private" {
+		if !there && t.Info().Name != private {
 			c.lost++
 		}
 	}

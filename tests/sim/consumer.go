@@ -80,7 +80,7 @@ func (m *member) patience() int64 {
 func (m *member) crash() {
 	w := m.g.w
 	w.logf("%s is killed", m)
-	if m.id != "" {
+	if m.generation > 0 {
 		m.g.ghosts = append(m.g.ghosts, ghost{m.at, m.id, m.generation})
 	}
 	m.id, m.generation, m.stage, m.sent, m.well = "", 0, joins, 0, 0
@@ -209,6 +209,6 @@ func (g *group) tpOf(r *Region) (base.TopicPartition, bool) {
 		return base.TopicPartition{}, false
 	}
 	tp := g.w.producers[g.w.rng.IntN(len(g.w.producers))].tp
-	_, ok := r.oracle.Show(tp.Topic)
-	return tp, ok
+	t, ok := r.oracle.Show(tp.Topic)
+	return tp, ok && t.Partition(tp.Partition) != nil
 }

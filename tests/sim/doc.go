@@ -4,8 +4,8 @@
 //
 // # Concepts
 //
-// A [World] holds actors: coordinators, agents, producers, members of consumer groups, a link's runner, an operator. One step lets
-// one actor, chosen by the seed, do one thing. Between any two steps an actor can be paused (for hours, if need be), lose
+// A [World] holds actors: coordinators, agents, producers, readers, members of consumer groups, a link's runner, an operator who loses
+// a region, and an administrator who deletes records and groups, adds partitions and changes settings. One step lets one actor, chosen by the seed, do one thing. Between any two steps an actor can be paused (for hours, if need be), lose
 // its lease, or be killed and started again; a message can be lost, and so can its answer. So every place between two
 // steps is a crash point and a race. The loops around the pure parts are written again here, as steps, and follow
 // pkg/coordinator's leader and pkg/objlog/appender in what they may do and in which order.
@@ -26,7 +26,15 @@
 //	K10 generations do not fall, members change only with them, and a change of the leader alone makes no rebalance.
 //	K11 a member is removed only after a whole session, or rebalance, of its leader's working time.
 //	K12 no producer id is given out twice.
-//	K13 offsets and groups go only because somebody asked or because they expired, and never what members read.
+//	K13 offsets and groups go only because somebody asked or because they expired, and never what members read; no member of a
+//	    group that was deleted is one again, or commits.
+//	K14 a log start rises only, and only as somebody asked or as the topic's settings keep no more. Nothing below it is in a view
+//	    of an agent; all from it on is, with the bytes that were sent, in both regions, whatever was deleted around it.
+//	K15 topics are what the events of the log say: settings, partitions, log starts, ends, leader epochs. An image has what the source had
+//	    at its seq, under the same ids and epochs, and after a flip the region has what the image had.
+//	K16 what somebody is told was so at some instant between the question and the answer: that records, groups and offsets are deleted,
+//	    how many partitions there are, a setting, what a group has committed, which groups there are. A request that is sent
+//	    again, or comes late, changes nothing of that.
 //
 // The same seed gives the same run. A failing seed replays with
 //

@@ -52,30 +52,42 @@ func (g *group) step() {
 		g.deleteGroup(r)
 	case w.chance(25):
 		g.deleteOffset(r)
+	case w.chance(6):
+		g.fetchOffsets(r)
+	case w.chance(20):
+		g.list(r)
 	case w.faulty && w.rng.IntN(4) == 0:
 		g.commitAs(g.simple(), r, "", -1, g.ask(r), func(int16) {})
 	}
 }
 
-// ask sends a request to a region on nobody's behalf.
-func (g *group) ask(r *Region) func(kmsg.Request, func(kmsg.Response)) {
+// ask sends a request to a region on nobody's behalf; now and then twice, and then there are two answers.
+func (g *group) ask(r *Region) asker {
 	return func(req kmsg.Request, then func(kmsg.Response)) {
 		sent := g.w.now
 		g.sent = sent
-		r.submit(func(tx *tx) {
-			if tx == nil {
-				return
-			}
-			tx.forward(req, func(resp kmsg.Response, err error) {
-				if g.sent == sent {
-					g.sent = 0
-				}
-				if err == nil {
-					then(resp)
-				}
-			})
-		})
+		once := func() { g.submit(r, sent, req, then) }
+		once()
+		if _, commits := req.(*kmsg.OffsetCommitRequest); !commits && g.w.chance(5) {
+			once()
+		}
 	}
+}
+
+func (g *group) submit(r *Region, sent int64, req kmsg.Request, then func(kmsg.Response)) {
+	r.submit(func(tx *tx) {
+		if tx == nil {
+			return
+		}
+		tx.forward(req, func(resp kmsg.Response, err error) {
+			if g.sent == sent {
+				g.sent = 0
+			}
+			if err == nil {
+				then(resp)
+			}
+		})
+	})
 }
 
 type asker func(req kmsg.Request, then func(kmsg.Response))
@@ -112,31 +124,6 @@ func (g *group) commitAs(name string, r *Region, id string, generation int32, as
 		}
 		told(code)
 	})
-}
-
-func (g *group) deleteGroup(r *Region) {
-	name := []string{g.name, g.simple()}[g.w.rng.IntN(2)]
-	req := kmsg.NewPtrDeleteGroupsRequest()
-	req.Groups = []string{name}
-	g.w.check.book(r).deletes[name]++
-	g.w.logf("%s: delete %s in region %s", g, name, r.name)
-	g.ask(r)(req, func(kmsg.Response) {})
-}
-
-func (g *group) deleteOffset(r *Region) {
-	tp, ok := g.tpOf(r)
-	if !ok {
-		return
-	}
-	name := []string{g.name, g.simple()}[g.w.rng.IntN(2)]
-	t, _ := r.oracle.Show(tp.Topic)
-	req := kmsg.NewPtrOffsetDeleteRequest()
-	req.Group = name
-	p := kmsg.NewOffsetDeleteRequestTopicPartition()
-	p.Partition = tp.Partition
-	req.Topics = []kmsg.OffsetDeleteRequestTopic{{Topic: t.Info().Name, Partitions: []kmsg.OffsetDeleteRequestTopicPartition{p}}}
-	g.w.check.book(r).deletes[name]++
-	g.ask(r)(req, func(kmsg.Response) {})
 }
 
 // unsettled says which member has no part of the present generation (K9); "" for none.

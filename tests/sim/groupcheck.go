@@ -74,6 +74,7 @@ func (c *checker) groupEvent(r *Region, ev *metalogpb.Event, now int64) {
 		c.mayDelete(r, k.OffsetsDeleted, now)
 	case *metalogpb.Event_GroupDeleted:
 		c.mayDeleteGroup(r, k.GroupDeleted.Group, now)
+		maps.Copy(c.gone, b.members[k.GroupDeleted.Group])
 		delete(b.groups, k.GroupDeleted.Group)
 	}
 }
@@ -84,8 +85,16 @@ func (c *checker) changed(r *Region, old *groupModel, ev *metalogpb.GroupChanged
 	if ev.Generation < g.generation {
 		c.w.fail("K10: group %s of region %s goes from generation %d to %d", ev.Group, r.name, g.generation, ev.Generation)
 	}
+	b := c.book(r)
+	if b.members[ev.Group] == nil {
+		b.members[ev.Group] = map[string]bool{}
+	}
 	members := map[string]string{}
 	for _, m := range ev.Members {
+		b.members[ev.Group][m.MemberId] = true
+		if c.gone[m.MemberId] {
+			c.w.fail("K13: member %s is back in group %s of region %s, which was deleted after it", m.MemberId, ev.Group, r.name)
+		}
 		members[m.MemberId] = m.InstanceId
 		if _, same := g.members[m.MemberId]; !same && ev.Generation == g.generation && m.InstanceId == "" {
 			c.w.fail("K10: group %s of region %s has a new member %s in generation %d", ev.Group, r.name, m.MemberId, ev.Generation)
@@ -114,6 +123,8 @@ func (c *checker) mayCommit(r *Region, g *groupModel, group string, o *metalogpb
 	case x == nil || x.group != group || x.r != r || x.offset != o.Offset:
 		c.w.fail("K7: nobody committed %s of group %s in region %s", o.Metadata, group, r.name)
 		return
+	case c.gone[x.id]:
+		c.w.fail("K13: %s by %s is in the log of region %s; its group %s was deleted after it", x.tag, x.id, r.name, group)
 	case x.entered:
 		c.w.fail("K7: %s is in the log of region %s twice", x.tag, r.name)
 	case x.generation < 0 && len(g.members) > 0:
@@ -213,7 +224,7 @@ const generationJump = 1000
 // flipped holds K7 and K10 at the flip: groups have what they had committed at the cut, and no members.
 func (c *checker) flipped(ev *metalogpb.RegionFlipped) {
 	b := c.book(c.w.b)
-	for name, at := range c.groups[base.Seq(ev.CutSeq)] {
+	for name, at := range c.book(c.w.a).at(base.Seq(ev.CutSeq)).groups {
 		g := at.copy()
 		if g.joined {
 			g.generation, g.members, g.emptySince = g.generation+generationJump, nil, 0

@@ -10,10 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/coordinator"
 	"github.com/gnomon-stream/gnomon/pkg/coordinator/groups"
-	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
 )
 
@@ -22,7 +20,9 @@ const (
 	sessionMs   = 10_000
 	rebalanceMs = 20_000
 	retentionMs = 3_600_000
-	stallMs     = 2000 // coordinator's stallMax
+	// retainEveryMs is how often a leader looks for records that are too old or too many.
+	retainEveryMs = 60_000
+	stallMs       = 2000 // coordinator's stallMax
 )
 
 // desk is what the simulation keeps of a leader's time: K11 is judged by it.
@@ -34,6 +34,7 @@ type desk struct {
 	ids    uint64           // given out by the mistake sameIDs
 	heard  map[string]int64 // worked, when a member was last heard; members not in it: at the term's begin
 	joined map[string]int64 // worked, when it last joined or synced
+	asking []*int64         // worked, when each request came that may not be answered yet
 }
 
 // beginGroups begins the term's decisions: members and ids are those that the log says.
@@ -41,7 +42,7 @@ func (c *coord) beginGroups() {
 	w := c.r.w
 	cfg := coordinator.Config{
 		Now: func() time.Time { return time.UnixMilli(w.now) }, Logger: slog.New(slog.DiscardHandler),
-		RetentionEvery: 1 << 62, OffsetsRetention: retentionMs * time.Millisecond,
+		RetentionEvery: retainEveryMs * time.Millisecond, OffsetsRetention: retentionMs * time.Millisecond,
 		Groups: groups.Config{MaxMembersPerGroup: 8, NewMemberID: func(prefix string) string {
 			w.memberIDs++
 			return fmt.Sprintf("%s-%d", prefix, w.memberIDs)
@@ -66,6 +67,7 @@ func (tx *tx) forward(req kmsg.Request, answer func(kmsg.Response, error)) {
 func (tx *tx) forwardFor(id string, req kmsg.Request, answer func(kmsg.Response, error)) {
 	mute, c := tx.mute, tx.c
 	steps, at := c.steps, c.desk.worked
+	c.desk.asking = append(c.desk.asking, &at)
 	if tx.mistaken(req, answer) {
 		return
 	}
@@ -81,36 +83,6 @@ func (tx *tx) forwardFor(id string, req kmsg.Request, answer func(kmsg.Response,
 		}
 	})
 	c.collect()
-}
-
-// mistaken answers as a leader would that is wrong in a way that the run has.
-func (tx *tx) mistaken(req kmsg.Request, answer func(kmsg.Response, error)) bool {
-	resp := req.ResponseKind()
-	switch r := req.(type) {
-	case *kmsg.OffsetCommitRequest:
-		if tx.c.r.w.bug != anyCommit {
-			return false
-		}
-		t := r.Topics[0]
-		p := t.Partitions[0]
-		ev := &metalogpb.OffsetsCommitted{Group: r.Group, Offsets: []*metalogpb.CommittedOffset{{
-			TopicId: t.TopicID[:], Partition: p.Partition, Offset: p.Offset, LeaderEpoch: -1, Metadata: *p.Metadata,
-		}}}
-		if tx.emit(&metalogpb.Event{Kind: &metalogpb.Event_OffsetsCommitted{OffsetsCommitted: ev}}) != nil {
-			return false
-		}
-		resp.(*kmsg.OffsetCommitResponse).Topics = []kmsg.OffsetCommitResponseTopic{{Partitions: []kmsg.OffsetCommitResponseTopicPartition{{}}}}
-	case *kmsg.InitProducerIDRequest:
-		if tx.c.r.w.bug != sameIDs {
-			return false
-		}
-		tx.c.desk.ids++
-		resp.(*kmsg.InitProducerIDResponse).ProducerID = base.StripedID(tx.State().Region().Epoch, tx.c.desk.ids)
-	default:
-		return false
-	}
-	tx.reply(func(err error) { answer(resp, err) })
-	return true
 }
 
 // State is the working state.
@@ -150,6 +122,9 @@ func (c *coord) answered() {
 			for id, x := range at {
 				at[id] = min(x, c.desk.worked)
 			}
+		}
+		for _, at := range c.desk.asking {
+			*at = min(*at, c.desk.worked)
 		}
 	}
 	c.steps.Answered()

@@ -26,11 +26,14 @@ func (o *operator) String() string {
 	return fmt.Sprintf("operator (%s): %d topics, disaster %v, fenced at %d", o.w.plan, o.created, o.lost, o.frozen)
 }
 
-// topics that the run has, with their partitions. The link's filters leave "private" out.
+// topics that the run has, with their partitions.
 var topics = []struct {
 	name       string
 	partitions int32
-}{{"t0", 3}, {"private", 1}, {"t1", 1}, {"late", 2}}
+}{{"t0", 3}, {private, 1}, {"t1", 1}, {"late", 2}}
+
+// private is the topic that the link's filters leave out.
+const private = "private"
 
 func (o *operator) done() bool {
 	return o.created == len(topics) && (o.w.plan == NoFailover || o.isDone)
@@ -96,6 +99,7 @@ func (o *operator) createTopic() {
 	if have := w.a.oracle.TopicByName(t.name); have != nil {
 		o.asked = 0
 		o.created++
+		w.admin.known[known{w.a, have.Info().ID}] = t.partitions
 		for p := range t.partitions {
 			o.addProducers(base.TopicPartition{Topic: have.Info().ID, Partition: p})
 		}
@@ -104,10 +108,14 @@ func (o *operator) createTopic() {
 
 func (o *operator) addProducers(tp base.TopicPartition) {
 	for range 1 + o.w.rng.IntN(2) {
-		p := &producer{w: o.w, number: len(o.w.producers), id: -1, tp: tp, left: 20 + o.w.rng.IntN(40)}
-		o.w.producers = append(o.w.producers, p)
-		o.w.logf("%s writes %d batches to %s", p, p.left, tp)
+		o.addProducer(tp, 20+o.w.rng.IntN(40))
 	}
+}
+
+func (o *operator) addProducer(tp base.TopicPartition, batches int) {
+	p := &producer{w: o.w, number: len(o.w.producers), id: -1, tp: tp, left: batches}
+	o.w.producers = append(o.w.producers, p)
+	o.w.logf("%s writes %d batches to %s", p, p.left, tp)
 }
 
 func (o *operator) createLink() {
@@ -124,7 +132,7 @@ func (o *operator) createLink() {
 			Config: &metalogpb.LinkConfig{
 				Name: linkName, OnTopicDeleted: "DELETE", OnTopicRecreated: "FOLLOW",
 				TopicFilters: []*metalogpb.Filter{
-					{PatternType: "LITERAL", FilterType: "INCLUDE", Name: "*"}, {PatternType: "LITERAL", FilterType: "EXCLUDE", Name: "private"},
+					{PatternType: "LITERAL", FilterType: "INCLUDE", Name: "*"}, {PatternType: "LITERAL", FilterType: "EXCLUDE", Name: private},
 				},
 			},
 			SourceClusterId: w.a.cluster[:], SourceRegionNumber: int32(w.a.number),
@@ -163,7 +171,7 @@ func (o *operator) flip() {
 	if f := w.b.flip(); f != nil {
 		o.isDone = true
 		for _, p := range w.producers {
-			if w.b.oracle.Topic(p.tp.Topic) == nil { // filtered out, or created beyond the cut: its topic is gone
+			if w.b.oracle.Partition(p.tp) == nil { // filtered out, or created beyond the cut: it is gone
 				p.left, p.window = 0, nil
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/gnomon-stream/gnomon/pkg/metastore/memory"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/fetcher"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/fault"
 	memstore "github.com/gnomon-stream/gnomon/pkg/objlog/objstore/memory"
@@ -65,7 +66,8 @@ func (r *Region) startAgent(node int32) *agent {
 		r.nodes++
 		node = r.nodes + int32(r.number-1)*1000
 	}
-	a := &agent{r: r, node: node, store: r.openBucket(false)}
+	a := &agent{r: r, node: node, store: r.openBucket(false), log: r.openLog(false)}
+	a.fetcher = fetcher.New(fetcher.Config{Store: a.store, CacheBytes: 1000})
 	r.agents = append(r.agents, a)
 	return a
 }

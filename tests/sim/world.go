@@ -38,11 +38,14 @@ const (
 	noticeNoSleep     // a leader that was stopped does not notice
 	earlyExpiry       // offsets expire while their group has members
 	sameIDs           // each term hands out producer ids from the same number on
+	moreDeleted       // whoever asks to delete records has all of them deleted
+	lostSettings      // a change of settings is answered and not entered
+	keptGroups        // a deletion of a group is answered and not entered
 	bugs              // how many there are
 )
 
 func (b bug) String() string {
-	return [...]string{"none", "early answers", "no poison", "no fence", "empty copies", "any commit", "forgotten groups", "sleep unnoticed", "early expiry", "same producer ids"}[b]
+	return [...]string{"none", "early answers", "no poison", "no fence", "empty copies", "any commit", "forgotten groups", "sleep unnoticed", "early expiry", "same producer ids", "more deleted", "lost settings", "kept groups"}[b]
 }
 
 // fences tells whether A's etcd is in reach.
@@ -65,6 +68,7 @@ type World struct {
 	memberIDs int
 	link      *linkRunner
 	operator  *operator
+	admin     *admin
 	check     *checker
 
 	problem error // the first broken promise
@@ -96,6 +100,7 @@ func NewWorld(seed uint64) *World {
 	w.a, w.b = newRegion(w, "a", 1), newRegion(w, "b", 2)
 	w.operator = &operator{w: w, failAt: 1500 + w.rng.IntN(3000)}
 	w.link = &linkRunner{w: w}
+	w.admin = &admin{w: w, known: map[known]int32{}}
 	for i := range 2 {
 		w.groups = append(w.groups, newGroup(w, fmt.Sprintf("g%d", i)))
 	}
@@ -104,7 +109,7 @@ func NewWorld(seed uint64) *World {
 			w.actors = append(w.actors, c, c, c)
 		}
 	}
-	w.actors = append(w.actors, w.operator, w.link, w.link)
+	w.actors = append(w.actors, w.operator, w.link, w.link, w.admin, &reader{w: w})
 	for _, g := range w.groups {
 		w.actors = append(w.actors, g)
 		for _, m := range g.members {
