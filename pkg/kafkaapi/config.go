@@ -62,6 +62,8 @@ type Limits struct {
 	FetchWait             time.Duration // the longest that a Fetch may ask to wait; 5 min
 	FetchRead             time.Duration // for the store to give what a Fetch asks for, before clients give the Fetch up; 10 s
 	Forward               time.Duration // for the controller to answer, but JoinGroup and SyncGroup; 30 s
+	ProduceMin            time.Duration // the shortest that a Produce may ask to wait for its acks; 1 s
+	ProduceMax            time.Duration // the longest; 30 s
 	Drain                 time.Duration // at shutdown, for produces in flight to settle; 10 s
 }
 
@@ -86,6 +88,8 @@ func (l Limits) withDefaults() Limits {
 	l.FetchWait = cmp.Or(l.FetchWait, 5*time.Minute)
 	l.FetchRead = cmp.Or(l.FetchRead, 10*time.Second)
 	l.Forward = cmp.Or(l.Forward, 30*time.Second)
+	l.ProduceMin = cmp.Or(l.ProduceMin, time.Second)
+	l.ProduceMax = cmp.Or(l.ProduceMax, 30*time.Second)
 	l.Drain = cmp.Or(l.Drain, 10*time.Second)
 	return l
 }
@@ -97,7 +101,7 @@ func (l Limits) validate() error {
 			return errors.New("a limit is negative")
 		}
 	}
-	for _, d := range []time.Duration{l.Idle, l.FrameRead, l.Write, l.FetchWait, l.FetchRead, l.Forward, l.Drain} {
+	for _, d := range []time.Duration{l.Idle, l.FrameRead, l.Write, l.FetchWait, l.FetchRead, l.Forward, l.ProduceMin, l.ProduceMax, l.Drain} {
 		if d < 0 {
 			return errors.New("a limit in time is negative")
 		}

@@ -156,7 +156,12 @@ func (c *conn) writeAll() {
 		if held, ok := r.answer.(holder); ok && settled {
 			held.release()
 		}
-		c.server.release(r.frame, c.budget, settled)
+		give := func() { c.server.release(r.frame, c.budget, settled) }
+		if lent, ok := r.answer.(borrower); ok && settled {
+			lent.after(give)
+		} else {
+			give()
+		}
 		c.inflight.Add(-1)
 		<-c.slots
 	}

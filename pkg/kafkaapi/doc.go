@@ -9,7 +9,8 @@
 //
 // Produce is pipelined: the handler goes on to the next request as soon as the Appender has taken the batches over. All
 // other requests are handled one at a time, and only after the Produce requests before them are settled, which is what a
-// client sees of Kafka's muted channel.
+// client sees of Kafka's muted channel. A Produce that is not durable when its client's patience ends is answered so, and its
+// frame stays with the Appender (producewait.go).
 //
 // # Invariants
 //

@@ -20,7 +20,7 @@ import (
 // of its own, or bounds of timestamps (recode.go). All batches of a request go to the
 // Appender at once, and the connection goes on to its next request: answers come in order, whenever the Appender is done.
 // Nothing is acked before it is durable, whatever acks says; 0 gets no answer, and an error closes the connection, as in
-// Kafka. Topics with message.timestamp.type=LogAppendTime get their batches stamped here.
+// Kafka. When the time that the client gives is over it is told so (producewait.go). Topics with message.timestamp.type=LogAppendTime get their batches stamped here.
 //
 // Not implemented: transactions (INVALID_TXN_STATE for each partition); the leader hints of KIP-951.
 func produceAPI() *api {
@@ -66,10 +66,14 @@ func produce(ctx context.Context, q *request, finish func(answer)) {
 		finish(p.answer())
 		return
 	}
+	wait := p.await(finish)
 	q.server.deps.Appender.Append(ctx, p.batches, func(results []ProduceResult) {
 		p.recodes.end()
-		p.enter(results)
-		finish(p.answer())
+		if wait.claim() {
+			p.enter(results)
+			finish(p.answer())
+		}
+		wait.settle()
 	})
 }
 
