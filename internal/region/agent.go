@@ -225,8 +225,8 @@ func (a *Agent) handler() http.Handler {
 	return mux
 }
 
-// Ready tells whether the view is loaded, so that clients are served.
-func (a *Agent) Ready() bool { return a.agent.View().Replica().Applied() >= 1 }
+// Ready tells whether clients are served.
+func (a *Agent) Ready() bool { return a.agent.Ready() }
 
 // WaitReady waits for Ready.
 func (a *Agent) WaitReady(ctx context.Context) error {

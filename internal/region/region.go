@@ -169,7 +169,7 @@ func (r *Region) ready() bool {
 		return false
 	}
 	for _, a := range r.agents {
-		if a.View().Replica().Applied() < 1 {
+		if !a.Ready() {
 			return false
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -68,6 +69,7 @@ type Agent struct {
 	catalog  *catalog
 	appender *appender.Appender
 	server   *kafkaapi.Server
+	ready    atomic.Bool
 }
 
 // New puts an agent together. Run starts it.
@@ -94,8 +96,11 @@ func New(cfg Config) (*Agent, error) {
 // View is the agent's picture of the cluster.
 func (a *Agent) View() *View { return a.view }
 
-// Run serves until ctx ends. It opens the listener to clients once the view is loaded: a client that connects earlier
-// waits in the listener's backlog.
+// Ready tells whether clients are served.
+func (a *Agent) Ready() bool { return a.ready.Load() }
+
+// Run serves until ctx ends. It opens the listener to clients once the view has reached the head of the log (A4): a client that
+// connects earlier waits in the listener's backlog.
 func (a *Agent) Run(ctx context.Context) error {
 	// The write path outlives the server: what is in flight when ctx ends is settled, and answered, first.
 	writing, stopWriting := context.WithCancel(context.WithoutCancel(ctx))
@@ -107,15 +112,36 @@ func (a *Agent) Run(ctx context.Context) error {
 	g.Go(func() error { return a.view.Run(ctx) })
 	g.Go(func() error { return quiet(a.cfg.Registry.FollowAgents(ctx, a.catalog.SetAgents)) })
 	g.Go(func() error {
-		if err := a.view.Replica().WaitFor(ctx, 1); err != nil {
+		if !a.reachHead(ctx) {
 			return nil // ctx ended
 		}
+		a.ready.Store(true)
 		g.Go(func() error { return quiet(a.cfg.Registry.Register(ctx, a.registration())) })
 		return quiet(a.server.Serve(ctx, a.cfg.Listener))
 	})
 	err := g.Wait()
 	stopWriting()
 	return errors.Join(err, write.Wait())
+}
+
+const headRetry = 100 * time.Millisecond
+
+// reachHead waits until the view holds all that was confirmed before it was called, and the cluster is there.
+//
+// What an earlier process at this address told its clients was in the log by then. Had the coordinators no head to tell, the view could not
+// have been loaded either: the wait adds nothing to what a start needs.
+func (a *Agent) reachHead(ctx context.Context) bool {
+	if a.view.Replica().WaitFor(ctx, 1) != nil {
+		return false
+	}
+	for a.view.Refresh(ctx) != nil {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(headRetry):
+		}
+	}
+	return true
 }
 
 // quiet drops the error that only says that ctx ended.

@@ -7,6 +7,8 @@
 //	A2 read index: an answer that a lag would falsify (latest offset, out of range, unknown topic) is given only after the
 //	   view has reached the head of the log as it was when the question came.
 //	A3 one view for all connections; readers never wait for an apply.
+//	A4 an agent that starts serves nobody before its view has reached the head of the log: high watermarks and log starts go
+//	   back through no one agent, also when it is started again. Across agents only answers under A2 do not go back.
 //
 // # Failure
 //

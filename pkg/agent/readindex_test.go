@@ -89,6 +89,24 @@ func TestReadIndexOfTopics(t *testing.T) {
 	}
 }
 
+// A4: an agent whose view lags when it starts serves nobody until it has reached the head, also what its view holds.
+func TestStartsAtTheHead(t *testing.T) {
+	const lead = 20
+	r := newLaggingRig(t, memregion.Options{}, lead)
+	r.waits("a client's first question", func() {
+		for i := range byte(lead) {
+			id := base.TopicID{i + 1}
+			r.Emit(&metalogpb.Event{Kind: &metalogpb.Event_TopicCreated{TopicCreated: &metalogpb.TopicCreated{
+				TopicId: id[:], Name: "t" + id.String(), Partitions: 1, ReplicationFactor: 3,
+			}}})
+		}
+		r.lag.mu.Lock()
+		defer r.lag.mu.Unlock()
+		r.lag.lead = 0
+	}, func() { r.Ask(r.cl, kmsg.NewPtrApiVersionsRequest()) })
+	r.Until("the agent is ready", r.Agent.Ready)
+}
+
 // A3: what the view holds is served without a question to anybody, though the coordinator is away; what needs the head of the
 // log gets a code that clients try again after, and recovers by itself.
 func TestCoordinatorIsAway(t *testing.T) {

@@ -22,6 +22,7 @@ type lag struct {
 	mu   sync.Mutex
 	held chan struct{} // nil when the stream flows; closed when it flows again
 	away bool          // the head of the log cannot be asked for
+	lead base.Seq      // how far the head is said to be ahead of the stream
 }
 
 func (l *lag) Follow(ctx context.Context, from base.Seq, fn func(metastore.RawEntry) error) error {
@@ -42,12 +43,13 @@ func (l *lag) Follow(ctx context.Context, from base.Seq, fn func(metastore.RawEn
 
 func (l *lag) Head(ctx context.Context) (base.Seq, error) {
 	l.mu.Lock()
-	away := l.away
+	away, lead := l.away, l.lead
 	l.mu.Unlock()
 	if away {
 		return 0, base.ErrUnavailable
 	}
-	return l.Coord.Head(ctx)
+	head, err := l.Coord.Head(ctx)
+	return head + lead, err
 }
 
 func (l *lag) setAway(away bool) {
@@ -78,8 +80,11 @@ type rig struct {
 	cl  *kgo.Client
 }
 
-func newRig(t *testing.T, o memregion.Options) *rig {
-	r := &rig{t: t, lag: &lag{}}
+func newRig(t *testing.T, o memregion.Options) *rig { return newLaggingRig(t, o, 0) }
+
+// newLaggingRig has an agent that starts with a view that lead entries are missing from.
+func newLaggingRig(t *testing.T, o memregion.Options, lead base.Seq) *rig {
+	r := &rig{t: t, lag: &lag{lead: lead}}
 	o.Wrap = func(c memregion.Coord) memregion.Coord {
 		r.lag.Coord = c
 		return r.lag
