@@ -38,6 +38,7 @@ func command(ctx context.Context, args []string, out io.Writer) (clean bool, err
 	brokers := f.String("brokers", "", "addresses of agents, by comma")
 	seconds := f.Float64("seconds", 30, "how long to write")
 	records := f.Int("records", 1_000_000, "write so many records at most; the check takes some 200 bytes each")
+	rate := f.Int("rate", 2000, "records a second, of all producers")
 	topic := f.String("topic", fmt.Sprint("history-", os.Getpid()), "a topic that is not there yet")
 	partitions := f.Int("partitions", 4, "of the topic")
 	path := f.String("out", "history.jsonl", "file for the history")
@@ -52,9 +53,9 @@ func command(ctx context.Context, args []string, out io.Writer) (clean bool, err
 		if *brokers == "" {
 			return false, errors.New("-brokers or -check is needed")
 		}
-		w := Workload{
+		w := &Workload{
 			Brokers: strings.Split(*brokers, ","), Topic: *topic, Partitions: int32(*partitions), Records: *records,
-			For: time.Duration(*seconds * float64(time.Second)),
+			For: time.Duration(*seconds * float64(time.Second)), Rate: max(*rate, 1),
 		}
 		if err := recordTo(ctx, *path, w); err != nil {
 			return false, err
@@ -63,7 +64,7 @@ func command(ctx context.Context, args []string, out io.Writer) (clean bool, err
 	return report(out, *path, *format)
 }
 
-func recordTo(ctx context.Context, path string, w Workload) (err error) {
+func recordTo(ctx context.Context, path string, w *Workload) (err error) {
 	file, err := os.Create(path)
 	if err != nil {
 		return err

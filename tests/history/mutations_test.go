@@ -120,6 +120,11 @@ func (m *mutant) swap() []check.Event {
 	}
 }
 
+// fetched is an answer to a Fetch of partition 0.
+func (m *mutant) fetched(agent string, mark check.Mark) {
+	m.pair(check.Event{F: check.Fetch, Agent: agent, Marks: []check.Mark{mark}}, check.OK)
+}
+
 var alien = check.Value{Producer: 99, Number: 1}
 
 var mutations = map[string]func(m *mutant) []check.Event{
@@ -183,6 +188,36 @@ var mutations = map[string]func(m *mutant) []check.Event{
 		m.pair(check.Event{F: check.Send, Records: []check.Record{r}}, check.OK)
 		m.tell(r.Offset)
 		m.read(r)
+		return m.events
+	},
+	check.StableBack: func(m *mutant) []check.Event {
+		m.tell(m.last.Offset + 5)
+		m.pair(check.Event{F: check.Stable, At: []check.At{{Offset: m.last.Offset + 1}}}, check.OK)
+		return m.events
+	},
+	check.StableApart: func(m *mutant) []check.Event {
+		m.fetched("x", check.Mark{Asked: 1, End: m.last.Offset + 1, Stable: m.last.Offset})
+		return m.events
+	},
+	check.WatermarkBack: func(m *mutant) []check.Event {
+		m.fetched("x", check.Mark{Asked: 1, End: m.last.Offset + 5, Stable: m.last.Offset + 5})
+		m.fetched("x", check.Mark{Asked: 1, End: m.last.Offset + 1, Stable: m.last.Offset + 1})
+		return m.events
+	},
+	check.Unserved: func(m *mutant) []check.Event {
+		m.fetched("x", check.Mark{Asked: m.last.Offset + 1, End: m.last.Offset, Stable: m.last.Offset})
+		m.fetched("y", check.Mark{Asked: m.last.Offset + 1, Refused: true})
+		return m.events
+	},
+	check.StartBack: func(m *mutant) []check.Event {
+		m.pair(check.Event{F: check.Delete, At: []check.At{{Offset: 3}}}, check.OK)
+		m.pair(check.Event{F: check.Start, At: []check.At{{Offset: 2}}}, check.OK)
+		m.fetched("x", check.Mark{Asked: m.last.Offset, End: m.last.Offset + 1, Stable: m.last.Offset + 1, Start: 3})
+		m.fetched("x", check.Mark{Asked: m.last.Offset, End: m.last.Offset + 1, Stable: m.last.Offset + 1, Start: 1})
+		return m.events
+	},
+	check.StartBeyond: func(m *mutant) []check.Event {
+		m.pair(check.Event{F: check.Start, At: []check.At{{Offset: 2}}}, check.OK)
 		return m.events
 	},
 	check.CommitBack: func(m *mutant) []check.Event {

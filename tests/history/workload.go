@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/gnomon-stream/gnomon/tests/history/check"
 )
@@ -22,18 +24,21 @@ type Workload struct {
 	Partitions int32
 	Records    int           // at most
 	For        time.Duration // writing
+	Rate       int           // records a second, of all producers
+
+	ends []atomic.Int64 // the highest that anybody was told, by partition
 }
 
 const (
 	finalPatience = 90 * time.Second // for what is left once writing has ended
-	pace          = 2 * time.Millisecond
 	membersStay   = 3 * time.Second
 )
 
 var groups = map[string]kgo.GroupBalancer{"cooperative": kgo.CooperativeStickyBalancer(), "eager": kgo.RangeBalancer()}
 
 // Run does all of it. Clients that cannot reach their agent wait; an error says that the workload did not come to its end.
-func (w Workload) Run(ctx context.Context, rec *Recorder) error {
+func (w *Workload) Run(ctx context.Context, rec *Recorder) error {
+	w.ends = make([]atomic.Int64, w.Partitions)
 	ctx, cancel := context.WithTimeout(ctx, w.For+2*finalPatience)
 	defer cancel()
 	cl, err := w.client("")
@@ -42,7 +47,9 @@ func (w Workload) Run(ctx context.Context, rec *Recorder) error {
 	}
 	defer cl.Close()
 	adm := kadm.NewClient(cl)
-	if _, err := adm.CreateTopic(ctx, w.Partitions, -1, nil, w.Topic); err != nil {
+	keep := "-1"
+	configs := map[string]*string{"retention.ms": &keep, "retention.bytes": &keep} // nothing goes but what the workload deletes
+	if _, err := adm.CreateTopic(ctx, w.Partitions, -1, configs, w.Topic); err != nil {
 		return fmt.Errorf("create topic %s: %w", w.Topic, err)
 	}
 	writing, stop := context.WithTimeout(ctx, w.For)
@@ -52,29 +59,43 @@ func (w Workload) Run(ctx context.Context, rec *Recorder) error {
 	for i, pin := range append([]string{""}, w.Brokers...) {
 		who := fmt.Sprintf("%d", i)
 		producers.Go(func() { w.produce(ctx, writing, rec, int32(i), pin, &sent) })
-		others.Go(func() { _ = w.consume(writing, rec, "consumer-"+who, pin, false) }) // it ends with the writing
+		others.Go(func() { w.consume(writing, rec, "consumer-"+who, pin) })
 		others.Go(func() { w.ask(writing, rec, "asker-"+who, pin) })
 		for group := range groups {
 			others.Go(func() { w.join(writing, rec, group, group+"-"+who, pin, i == 0) })
 		}
 	}
+	if w.Partitions > 1 {
+		others.Go(func() { w.trim(writing, rec, adm) })
+	}
 	producers.Wait()
 	others.Wait()
-	errs := make(chan error, len(w.Brokers))
+	return errors.Join(w.readAll(ctx, rec), rec.Err())
+}
+
+// readAll reads everything through every agent.
+func (w *Workload) readAll(ctx context.Context, rec *Recorder) error {
+	rec.End(rec.Invoke(check.Event{F: check.Final}), check.OK)
+	ctx, cancel := context.WithTimeout(ctx, finalPatience)
+	defer cancel()
+	var readers errgroup.Group
 	for i, pin := range w.Brokers {
-		others.Go(func() { errs <- w.consume(ctx, rec, fmt.Sprint("final-", i), pin, true) })
+		readers.Go(func() error { return w.readToEnd(ctx, rec, fmt.Sprint("final-", i), pin) })
 	}
-	others.Wait()
-	for range w.Brokers {
-		if err := <-errs; err != nil {
-			return err
+	return readers.Wait()
+}
+
+// told notes that a partition reaches to end: askers fetch there, through other agents.
+func (w *Workload) told(partition int32, end int64) {
+	for at := &w.ends[partition]; ; {
+		if known := at.Load(); end <= known || at.CompareAndSwap(known, end) {
+			return
 		}
 	}
-	return rec.Err()
 }
 
 // client goes to pin for whatever agent it wants to speak to; "" leaves it its choice.
-func (w Workload) client(pin string, opts ...kgo.Opt) (*kgo.Client, error) {
+func (w *Workload) client(pin string, opts ...kgo.Opt) (*kgo.Client, error) {
 	opts = append([]kgo.Opt{
 		kgo.SeedBrokers(w.Brokers...), kgo.MetadataMinAge(100 * time.Millisecond), kgo.FetchMaxWait(200 * time.Millisecond),
 		kgo.Dialer(func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -101,12 +122,13 @@ func decode(b []byte) check.Value {
 	return check.Value{Producer: int32(binary.BigEndian.Uint32(b)), Number: int64(binary.BigEndian.Uint64(b[4:]))}
 }
 
-func (w Workload) produce(ctx, writing context.Context, rec *Recorder, id int32, pin string, sent *atomic.Int64) {
+func (w *Workload) produce(ctx, writing context.Context, rec *Recorder, id int32, pin string, sent *atomic.Int64) {
 	cl, err := w.client(pin, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0), kgo.MaxBufferedRecords(200))
 	if err != nil {
 		return
 	}
 	defer cl.Close()
+	pace := time.Second * time.Duration(len(w.Brokers)+1) / time.Duration(w.Rate)
 	for n := int64(0); writing.Err() == nil && sent.Add(1) <= int64(w.Records); n++ {
 		v, p := check.Value{Producer: id, Number: n}, int32(n)%w.Partitions
 		op := rec.Invoke(check.Event{
@@ -120,49 +142,11 @@ func (w Workload) produce(ctx, writing context.Context, rec *Recorder, id int32,
 			}
 			op.Records = []check.Record{{Partition: p, Offset: r.Offset, Value: v}}
 			rec.End(op, check.OK)
+			w.told(p, r.Offset+1)
 		})
 		time.Sleep(pace)
 	}
 	flush, cancel := context.WithTimeout(ctx, finalPatience)
 	defer cancel()
 	_ = cl.Flush(flush) // what is not acked then is unknown
-}
-
-// ask asks one agent for the ends of all partitions and for what the groups have committed, over and over.
-func (w Workload) ask(ctx context.Context, rec *Recorder, process, pin string) {
-	cl, err := w.client(pin)
-	if err != nil {
-		return
-	}
-	defer cl.Close()
-	adm := kadm.NewClient(cl)
-	for ctx.Err() == nil {
-		op := rec.Invoke(check.Event{F: check.End, Process: process, Agent: pin})
-		ends, err := adm.ListEndOffsets(ctx, w.Topic)
-		if err == nil {
-			err = ends.Error()
-		}
-		ends.Each(func(o kadm.ListedOffset) { op.At = append(op.At, check.At{Partition: o.Partition, Offset: o.Offset}) })
-		rec.outcome(op, err)
-		for group := range groups {
-			op := rec.Invoke(check.Event{F: check.Committed, Process: process, Agent: pin, Group: group})
-			have, err := adm.FetchOffsets(ctx, group)
-			if err == nil {
-				err = have.Error()
-			}
-			have.Each(func(o kadm.OffsetResponse) { op.At = append(op.At, check.At{Partition: o.Partition, Offset: o.At}) })
-			rec.outcome(op, err)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-}
-
-// outcome ends what has no effect.
-func (r *Recorder) outcome(op check.Event, err error) {
-	if err != nil {
-		op.Error, op.At = err.Error(), nil
-		r.End(op, check.Fail)
-		return
-	}
-	r.End(op, check.OK)
 }

@@ -18,6 +18,8 @@ type checker struct {
 	given   map[place]int64         // of groups: all below was given to members
 	groups  map[place]*groupOffsets // committed offsets
 	skips   []skip
+	agents  map[place]*told // what agents told of partitions
+	final   bool            // somebody reads to the end
 }
 
 // skip is what a consumer was not given; an anomaly only if somebody was.
@@ -39,8 +41,9 @@ type place struct {
 type pending struct {
 	event  Event
 	at     int
-	bounds map[int32]bound // as they were when it was invoked
-	acked  bound           // the last ack of a send's partition
+	bounds map[int32]told // as they were when it was invoked: of anybody, and
+	agent  map[int32]told // of the agent that is asked
+	acked  bound          // the last ack of a send's partition
 	reads  map[int32]evidence
 }
 
@@ -68,17 +71,21 @@ type slot struct {
 	acked, read int // events; -1: none
 }
 
+// told are the highest ends and log starts that were told.
+type told struct{ end, start bound }
+
 type partition struct {
-	slots []slot // by offset
-	bound bound
-	acked bound
+	slots   []slot // by offset
+	told    told
+	acked   bound
+	deleted int64 // what lies below, somebody has asked to delete
 }
 
 // Check looks at all events of a history.
 func Check(history iter.Seq[Event]) Report {
 	c := &checker{
 		report: Report{Counts: map[string]int{}}, pending: map[int64]*pending{}, values: map[Value]*value{}, parts: map[int32]*partition{},
-		places: map[place]position{}, given: map[place]int64{}, groups: map[place]*groupOffsets{},
+		places: map[place]position{}, given: map[place]int64{}, groups: map[place]*groupOffsets{}, agents: map[place]*told{},
 	}
 	for e := range history {
 		c.now = e.Time
@@ -97,7 +104,7 @@ func Check(history iter.Seq[Event]) Report {
 
 func (c *checker) part(p int32) *partition {
 	if c.parts[p] == nil {
-		c.parts[p] = &partition{bound: bound{at: -1}, acked: bound{end: -1, at: -1}}
+		c.parts[p] = &partition{told: told{end: bound{at: -1}, start: bound{at: -1}}, acked: bound{end: -1, at: -1}}
 	}
 	return c.parts[p]
 }
@@ -110,10 +117,12 @@ func (c *checker) invoke(e Event) {
 		r := e.Records[0]
 		c.values[r.Value] = &value{sent: c.at, where: -1, partition: r.Partition, offset: -1}
 		p.acked = c.part(r.Partition).acked
-	case End:
-		p.bounds = map[int32]bound{}
-		for n, part := range c.parts {
-			p.bounds[n] = part.bound
+	case End, Stable, Start, Fetch:
+		c.questioned(p)
+	case Delete:
+		for _, at := range e.At {
+			part := c.part(at.Partition)
+			part.deleted = max(part.deleted, at.Offset)
 		}
 	case Commit:
 		c.committing(p)
@@ -145,10 +154,18 @@ func (c *checker) end(p *pending, e Event) {
 		for _, at := range e.At {
 			delete(c.places, place{e.Process, at.Partition})
 		}
-	case End:
-		c.ended(p, e)
+	case End, Stable, Start:
+		c.listed(p, e)
+	case Fetch:
+		c.fetched(p, e)
+	case Delete:
+		for _, at := range e.At {
+			c.part(at.Partition).told.start.raise(bound{at.Offset, c.at, StartBack})
+		}
 	case Committed:
 		c.answered(p, e)
+	case Final:
+		c.final = true
 	}
 }
 
@@ -162,12 +179,12 @@ func (c *checker) sent(p *pending, r Record) {
 		part.acked = bound{end: r.Offset, at: c.at}
 	}
 	c.observe(r, true)
-	part.raise(bound{r.Offset + 1, c.at, Invisible})
+	part.told.end.raise(bound{r.Offset + 1, c.at, Invisible})
 }
 
-func (p *partition) raise(b bound) {
-	if b.end > p.bound.end {
-		p.bound = b
+func (b *bound) raise(by bound) {
+	if by.end > b.end {
+		*b = by
 	}
 }
 
@@ -209,7 +226,7 @@ func (c *checker) observe(r Record, ack bool) {
 
 func (c *checker) polled(e Event, r Record) {
 	c.observe(r, false)
-	c.part(r.Partition).raise(bound{r.Offset + 1, c.at, EndBack})
+	c.part(r.Partition).told.end.raise(bound{r.Offset + 1, c.at, EndBack})
 	where := place{e.Process, r.Partition}
 	if pos, known := c.places[where]; known {
 		switch {
@@ -232,25 +249,17 @@ func (c *checker) resumed(e Event) {
 		if e.Group == "" {
 			continue
 		}
-		if given := c.given[place{e.Group, at.Partition}]; at.Offset > given {
+		if given := c.given[place{e.Group, at.Partition}]; at.Offset > given && at.Offset > c.part(at.Partition).deleted {
 			c.report.add(GroupSkip, fmt.Sprintf("group %s resumes %d at %d, but was given what is below %d only", e.Group, at.Partition, at.Offset, given), c.at)
 		}
-	}
-}
-
-func (c *checker) ended(p *pending, e Event) {
-	for _, at := range e.At {
-		if b := p.bounds[at.Partition]; at.Offset < b.end {
-			c.report.add(b.why, fmt.Sprintf("%s says that partition %d ends at %d, but it was %d before", e.Agent, at.Partition, at.Offset, b.end), b.at, p.at, c.at)
-		}
-		c.part(at.Partition).raise(bound{at.Offset, c.at, EndBack})
 	}
 }
 
 // finish looks at what only the whole history can show.
 func (c *checker) finish() {
 	for _, s := range c.skips {
-		for _, between := range c.part(s.partition).slots[s.from:s.to] {
+		part := c.part(s.partition)
+		for _, between := range part.slots[min(max(s.from, part.deleted), s.to):s.to] {
 			if between.read >= 0 {
 				c.report.add(s.anomaly.Kind, s.anomaly.Detail, s.anomaly.Events...)
 				break
@@ -271,6 +280,8 @@ func (c *checker) finish() {
 		last := map[int32]slot{}
 		for o, s := range part.slots {
 			switch {
+			case s.read < 0 && (int64(o) < part.deleted || o > read && !c.final):
+				continue // nobody had to read it
 			case s.read < 0 && s.acked >= 0 && o < read:
 				c.report.add(Lost, fmt.Sprintf("%v was acked at %d:%d", s.value, n, o), s.acked)
 			case s.read < 0 && s.acked >= 0:

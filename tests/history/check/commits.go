@@ -98,6 +98,6 @@ func (c *checker) answered(p *pending, e Event) {
 			}
 		}
 		g.seen.add(seen{at.Offset, p.at, c.at})
-		c.part(at.Partition).raise(bound{at.Offset, c.at, CommitBeyond})
+		c.part(at.Partition).told.end.raise(bound{at.Offset, c.at, CommitBeyond})
 	}
 }

@@ -17,6 +17,11 @@ const (
 	Commit    = "commit"    // of a group
 	Committed = "committed" // what the group has, as somebody asks
 	End       = "end"       // latest offsets, as one agent tells them
+	Stable    = "stable"    // latest offsets for readers of committed records only
+	Start     = "start"     // earliest offsets
+	Fetch     = "fetch"     // what an answer to Fetch says of its partitions
+	Delete    = "delete"    // of records below these offsets
+	Final     = "final"     // from here on somebody reads everything, from the start to the end
 )
 
 // Event is a line of a history.
@@ -31,12 +36,24 @@ type Event struct {
 	Error   string   `json:"error,omitempty"`
 	Records []Record `json:"records,omitempty"`
 	At      []At     `json:"at,omitempty"`
+	Marks   []Mark   `json:"marks,omitempty"`
+	Topic   string   `json:"topic,omitempty"`
 }
 
 // At is an offset in a partition.
 type At struct {
 	Partition int32 `json:"p"`
 	Offset    int64 `json:"o"`
+}
+
+// Mark is what a Fetch at an offset is told of a partition.
+type Mark struct {
+	Partition int32 `json:"p"`
+	Asked     int64 `json:"asked"`
+	End       int64 `json:"high_watermark"`
+	Stable    int64 `json:"last_stable"`
+	Start     int64 `json:"log_start"`
+	Refused   bool  `json:"out_of_range,omitempty"`
 }
 
 // Record is a value at an offset; -1 as long as it has none.
@@ -54,22 +71,28 @@ type Value struct {
 
 // Kinds of anomalies.
 const (
-	Lost         = "lost"           // acked, never read, though what lies behind was
-	Unseen       = "unseen"         // acked, never read, and nothing behind it
-	Duplicate    = "duplicate"      // one value at two offsets
-	Inconsistent = "inconsistent"   // two values at one offset
-	Unsent       = "unsent"         // read, but never sent, or failed for sure
-	Reordered    = "reordered"      // records of one producer and partition
-	Hole         = "hole"           // an offset that nobody has seen, below one that was
-	PollBack     = "poll-back"      // a consumer was given what lies before its position
-	PollSkip     = "poll-skip"      // or beyond it
-	GroupSkip    = "group-skip"     // a group resumes beyond what its members were given
-	SendBack     = "send-back"      // a send that began after another's ack got a lower offset
-	EndBack      = "end-back"       // the end of a partition lies below what was told before the question
-	Invisible    = "invisible"      // and below what was acked before
-	CommitBack   = "commit-back"    // a committed offset that was replaced before the question
-	CommitBeyond = "commit-beyond"  // a committed offset above the log end
-	CommitAlien  = "commit-unknown" // a committed offset that nobody committed
+	Lost          = "lost"           // acked, never read, though what lies behind was
+	Unseen        = "unseen"         // acked, never read, and nothing behind it
+	Duplicate     = "duplicate"      // one value at two offsets
+	Inconsistent  = "inconsistent"   // two values at one offset
+	Unsent        = "unsent"         // read, but never sent, or failed for sure
+	Reordered     = "reordered"      // records of one producer and partition
+	Hole          = "hole"           // an offset that nobody has seen, below one that was
+	PollBack      = "poll-back"      // a consumer was given what lies before its position
+	PollSkip      = "poll-skip"      // or beyond it
+	GroupSkip     = "group-skip"     // a group resumes beyond what its members were given
+	SendBack      = "send-back"      // a send that began after another's ack got a lower offset
+	EndBack       = "end-back"       // the end of a partition lies below what was told before the question
+	Invisible     = "invisible"      // and below what was acked before
+	StableBack    = "stable-back"    // the same of the last stable offset
+	StableApart   = "stable-apart"   // the last stable offset is not the high watermark, though nobody has a transaction
+	WatermarkBack = "watermark-back" // a Fetch answer's high watermark lies below what the same agent told before the question
+	Unserved      = "unserved"       // a Fetch at an offset that was told before, by whomever, is refused or shows a lower high watermark
+	StartBack     = "start-back"     // the log start lies below what was told, or below records that were deleted, before the question
+	StartBeyond   = "start-beyond"   // the log start lies above what anybody asked to delete
+	CommitBack    = "commit-back"    // a committed offset that was replaced before the question
+	CommitBeyond  = "commit-beyond"  // a committed offset above the log end
+	CommitAlien   = "commit-unknown" // a committed offset that nobody committed
 )
 
 // Anomaly is one broken promise, with the numbers of the events that show it.
