@@ -51,7 +51,11 @@ func (r *reader) ListOffset(ctx context.Context, tp base.TopicPartition, timesta
 	case tsLatest:
 		return kafkaapi.OffsetAt{Offset: end, Timestamp: -1, Epoch: l.epoch}, nil
 	case tsEarliest, tsEarliestLocal:
-		return kafkaapi.OffsetAt{Offset: l.part.LogStart, Timestamp: -1, Epoch: max(l.part.EpochOf(l.part.LogStart), 0)}, nil
+		epoch := l.part.EpochOf(l.part.LogStart)
+		if epoch < 0 { // nothing was ever written: whoever leads now will be the first to do so
+			epoch = l.epoch
+		}
+		return kafkaapi.OffsetAt{Offset: l.part.LogStart, Timestamp: -1, Epoch: epoch}, nil
 	case tsLatestTiered:
 		return none, nil
 	case tsMaxTimestamp:
@@ -80,7 +84,7 @@ func (r *reader) search(ctx context.Context, tp base.TopicPartition, l located, 
 		if found.Offset >= end {
 			return none, nil
 		}
-		if found.Offset >= l.part.LogStart {
+		if found.Offset >= 0 {
 			return found, nil
 		}
 	}
@@ -105,7 +109,7 @@ func (r *reader) searchSpan(ctx context.Context, l located, sp state.Span, times
 		if h.MaxTimestamp < timestamp {
 			continue
 		}
-		offset, at, err := searchBatch(h, b, timestamp)
+		offset, at, err := searchBatch(h, b, timestamp, l.part.LogStart)
 		if err != nil {
 			return none, err
 		}
@@ -116,10 +120,13 @@ func (r *reader) searchSpan(ctx context.Context, l located, sp state.Span, times
 	return none, nil
 }
 
-// searchBatch decodes the records of one batch as far as needed.
-func searchBatch(h batch.Header, b []byte, timestamp int64) (base.Offset, int64, error) {
+// searchBatch decodes the records of one batch as far as needed. The log may start inside it: what is before that is deleted.
+func searchBatch(h batch.Header, b []byte, timestamp int64, start base.Offset) (base.Offset, int64, error) {
+	if last := h.BaseOffset + base.Offset(h.Records) - 1; last < start {
+		return -1, -1, nil
+	}
 	if h.Attributes&batch.LogAppendTime != 0 {
-		return h.BaseOffset, h.MaxTimestamp, nil
+		return max(h.BaseOffset, start), h.MaxTimestamp, nil
 	}
 	plain, err := records.Open(h, b, searchBytesMax)
 	if err != nil {
@@ -127,8 +134,9 @@ func searchBatch(h batch.Header, b []byte, timestamp int64) (base.Offset, int64,
 	}
 	offset, found := base.Offset(-1), int64(-1)
 	err = records.Walk(plain, h.Records, func(rec records.Record) (bool, error) {
-		if at := h.BaseTimestamp + rec.TimestampDelta; at >= timestamp {
-			offset, found = h.BaseOffset+base.Offset(rec.OffsetDelta), at
+		at, o := h.BaseTimestamp+rec.TimestampDelta, h.BaseOffset+base.Offset(rec.OffsetDelta)
+		if at >= timestamp && o >= start {
+			offset, found = o, at
 			return false, nil
 		}
 		return true, nil

@@ -41,7 +41,10 @@ func (tx *Tx) incrementalAlterConfigs(req *kmsg.IncrementalAlterConfigsRequest) 
 		out := kmsg.NewIncrementalAlterConfigsResponseResource()
 		out.ResourceType, out.ResourceName = r.ResourceType, r.ResourceName
 		at := resource{r.ResourceType, r.ResourceName}
-		err := tx.alterConfigs(at, named[at], req.ValidateOnly, func(have map[string]string) *apiError { return incremental(have, r.Configs) })
+		err := checkOperations(r.Configs)
+		if err == nil {
+			err = tx.alterConfigs(at, named[at], req.ValidateOnly, func(have map[string]string) *apiError { return incremental(have, r.Configs) })
+		}
 		if err != nil {
 			out.ErrorCode, out.ErrorMessage = err.err.Code, kmsg.StringPtr(err.message)
 		}
@@ -126,22 +129,29 @@ func checkConfig(topic, name, value string) *apiError {
 	return nil
 }
 
-// incremental applies operations to what a topic has.
-func incremental(have map[string]string, ops []kmsg.IncrementalAlterConfigsRequestResourceConfig) *apiError {
+// checkOperations looks at the request alone, before anything else is looked at, as Kafka does.
+func checkOperations(ops []kmsg.IncrementalAlterConfigsRequestResourceConfig) *apiError {
 	seen := map[string]bool{}
 	for _, c := range ops {
-		if seen[c.Name] {
+		switch {
+		case seen[c.Name]:
 			return fail(kerr.InvalidRequest, "config %q is named more than once", c.Name)
-		}
-		seen[c.Name] = true
-		if c.Op == kmsg.IncrementalAlterConfigOpDelete {
-			delete(have, c.Name)
-			continue
-		}
-		if c.Value == nil {
+		case c.Op < kmsg.IncrementalAlterConfigOpSet || c.Op > kmsg.IncrementalAlterConfigOpSubtract:
+			return fail(kerr.InvalidRequest, "operation %d on config %q is not known", c.Op, c.Name)
+		case c.Op != kmsg.IncrementalAlterConfigOpDelete && c.Value == nil:
 			return fail(kerr.InvalidRequest, "config %q has no value", c.Name)
 		}
+		seen[c.Name] = true
+	}
+	return nil
+}
+
+// incremental applies operations, which are sound, to what a topic has.
+func incremental(have map[string]string, ops []kmsg.IncrementalAlterConfigsRequestResourceConfig) *apiError {
+	for _, c := range ops {
 		switch c.Op {
+		case kmsg.IncrementalAlterConfigOpDelete:
+			delete(have, c.Name)
 		case kmsg.IncrementalAlterConfigOpSet:
 			have[c.Name] = *c.Value
 		case kmsg.IncrementalAlterConfigOpAppend, kmsg.IncrementalAlterConfigOpSubtract:
@@ -153,8 +163,6 @@ func incremental(have map[string]string, ops []kmsg.IncrementalAlterConfigsReque
 				value = topicconfig.Default(c.Name)
 			}
 			have[c.Name] = changeList(value, *c.Value, c.Op == kmsg.IncrementalAlterConfigOpAppend)
-		default:
-			return fail(kerr.InvalidRequest, "operation %d on config %q is not known", c.Op, c.Name)
 		}
 	}
 	return nil

@@ -40,6 +40,9 @@ func (tx *Tx) deleteOffsets(req *kmsg.OffsetDeleteRequest) (kmsg.Response, error
 	resp := req.ResponseKind().(*kmsg.OffsetDeleteResponse)
 	use := tx.l.groups.Use(req.Group)
 	switch {
+	case req.Group == "": // Kafka lets it commit and fetch only
+		resp.ErrorCode = kerr.InvalidGroupID.Code
+		return resp, nil
 	case !use.Known && tx.State().Group(req.Group) == nil:
 		resp.ErrorCode = kerr.GroupIDNotFound.Code
 		return resp, nil

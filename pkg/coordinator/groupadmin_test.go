@@ -105,6 +105,7 @@ func TestOffsetDelete(t *testing.T) {
 		codes  []int16
 		left   []int64
 	}{
+		{"", []string{"x"}, kerr.InvalidGroupID.Code, nil, []int64{-1, -1}},
 		{"nobody", []string{"x"}, kerr.GroupIDNotFound.Code, nil, []int64{-1, -1}},
 		{"connect", []string{"x"}, kerr.NonEmptyGroup.Code, nil, []int64{-1, -1}},
 		{"strange", []string{"y"}, 0, []int16{inUse}, []int64{-1, 7}},

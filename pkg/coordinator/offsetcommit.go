@@ -60,12 +60,12 @@ func (c *offsetCommit) take(topic string, shown state.Shadowed, found bool, p km
 		metadata = *p.Metadata
 	}
 	switch {
-	case c.code != 0:
-		return c.code
 	case !found && topic == "":
 		return kerr.UnknownTopicID.Code
 	case !found || shown.Partition(p.Partition) == nil:
 		return kerr.UnknownTopicOrPartition.Code
+	case c.code != 0: // the committer counts where there is something to commit to, as in Kafka
+		return c.code
 	case len(metadata) > OffsetMetadataBytesMax:
 		return kerr.OffsetMetadataTooLarge.Code
 	case !utf8.ValidString(metadata):

@@ -10,18 +10,16 @@ import (
 // then on, as in Kafka; what is written stays where it is.
 func (tx *Tx) createPartitions(req *kmsg.CreatePartitionsRequest) *kmsg.CreatePartitionsResponse {
 	resp := req.ResponseKind().(*kmsg.CreatePartitionsResponse)
-	seen := map[string]int{}
-	for _, t := range req.Topics {
-		seen[t.Topic]++
-	}
+	named := newNames(req.Topics, func(t *kmsg.CreatePartitionsRequestTopic) string { return t.Topic })
 	for i := range req.Topics {
 		t := &req.Topics[i]
+		if named.before(t.Topic) {
+			continue
+		}
 		out := kmsg.NewCreatePartitionsResponseTopic()
 		out.Topic = t.Topic
-		var err *apiError
-		if seen[t.Topic] > 1 {
-			err = fail(kerr.InvalidRequest, "topic %q is named more than once in the request", t.Topic)
-		} else {
+		err := named.once(t.Topic)
+		if err == nil {
 			err = tx.growTopic(t, req.ValidateOnly)
 		}
 		if err != nil {

@@ -55,18 +55,16 @@ func (tx *Tx) change(ev *metalogpb.Event) *apiError {
 
 func (tx *Tx) createTopics(req *kmsg.CreateTopicsRequest) *kmsg.CreateTopicsResponse {
 	resp := req.ResponseKind().(*kmsg.CreateTopicsResponse)
-	seen := map[string]int{}
-	for _, t := range req.Topics {
-		seen[t.Topic]++
-	}
+	named := newNames(req.Topics, func(t *kmsg.CreateTopicsRequestTopic) string { return t.Topic })
 	for i := range req.Topics {
 		t := &req.Topics[i]
+		if named.before(t.Topic) {
+			continue
+		}
 		out := kmsg.NewCreateTopicsResponseTopic()
 		out.Topic = t.Topic
 		var err *apiError
-		if seen[t.Topic] > 1 {
-			err = fail(kerr.InvalidRequest, "topic %q is named more than once in the request", t.Topic)
-		} else {
+		if err = named.once(t.Topic); err == nil {
 			err = tx.createTopic(t, req.ValidateOnly, &out)
 		}
 		if err != nil {
@@ -135,6 +133,9 @@ func (tx *Tx) checkNewTopic(t *kmsg.CreateTopicsRequestTopic) *apiError {
 
 func partitionsAsked(t *kmsg.CreateTopicsRequestTopic) (int32, *apiError) {
 	if n := int32(len(t.ReplicaAssignment)); n > 0 {
+		if t.NumPartitions != -1 || t.ReplicationFactor != -1 {
+			return 0, fail(kerr.InvalidRequest, "topic %q has an assignment, and a number of partitions or a replication factor besides", t.Topic)
+		}
 		seen := make([]bool, n)
 		for _, a := range t.ReplicaAssignment {
 			if a.Partition < 0 || a.Partition >= n || seen[a.Partition] {
@@ -205,45 +206,4 @@ func newTopicID() base.TopicID {
 	_, _ = rand.Read(id[:]) // never fails
 	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
 	return id
-}
-
-func (tx *Tx) deleteTopics(req *kmsg.DeleteTopicsRequest) *kmsg.DeleteTopicsResponse {
-	resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)
-	for _, name := range req.TopicNames {
-		shown, ok := tx.State().ShowByName(name)
-		resp.Topics = append(resp.Topics, tx.deleteTopic(kmsg.StringPtr(name), [16]byte{}, shown, ok, kerr.UnknownTopicOrPartition))
-	}
-	for _, t := range req.Topics {
-		if t.Topic != nil {
-			shown, ok := tx.State().ShowByName(*t.Topic)
-			resp.Topics = append(resp.Topics, tx.deleteTopic(t.Topic, t.TopicID, shown, ok, kerr.UnknownTopicOrPartition))
-			continue
-		}
-		shown, ok := tx.State().Show(t.TopicID)
-		resp.Topics = append(resp.Topics, tx.deleteTopic(nil, t.TopicID, shown, ok, kerr.UnknownTopicID))
-	}
-	return resp
-}
-
-func (tx *Tx) deleteTopic(name *string, id [16]byte, t state.Shadowed, found bool, missing *kerr.Error) kmsg.DeleteTopicsResponseTopic {
-	out := kmsg.NewDeleteTopicsResponseTopic()
-	out.Topic, out.TopicID = name, id
-	var err *apiError
-	switch {
-	case !found:
-		err = fail(missing, "no such topic")
-	case !t.Writable():
-		err = fail(kerr.PolicyViolation, "topic %q is shadowed by link %q: delete it at the source", t.Info().Name, t.Link.Name())
-	default:
-		info := t.Info()
-		out.Topic, out.TopicID = kmsg.StringPtr(info.Name), info.ID
-		ev := &metalogpb.TopicDeleted{TopicId: info.ID[:]}
-		if e := tx.Emit(&metalogpb.Event{Kind: &metalogpb.Event_TopicDeleted{TopicDeleted: ev}}); e != nil {
-			err = fail(kerr.PolicyViolation, "%v", e)
-		}
-	}
-	if err != nil {
-		out.ErrorCode, out.ErrorMessage = err.err.Code, kmsg.StringPtr(err.message)
-	}
-	return out
 }

@@ -187,6 +187,17 @@ func TestListOffsets(t *testing.T) {
 	if p := ask[*kmsg.ListOffsetsResponse](w, listRequest("no", 0, -1), 7).Topics[0].Partitions[0]; p.ErrorCode != kerr.UnknownTopicOrPartition.Code || p.Offset != -1 {
 		t.Errorf("%+v", p)
 	}
+	// The request is looked at before topics are.
+	if p := ask[*kmsg.ListOffsetsResponse](w, listRequest("no", 0, -7), 7).Topics[0].Partitions[0]; p.ErrorCode != kerr.UnsupportedVersion.Code {
+		t.Errorf("%+v", p)
+	}
+	twice := listRequest("t", 0, -1)
+	twice.Topics = append(twice.Topics, listRequest("t", 0, -2).Topics...)
+	for _, topic := range ask[*kmsg.ListOffsetsResponse](w, twice, 7).Topics {
+		if p := topic.Partitions[0]; p.ErrorCode != kerr.InvalidRequest.Code {
+			t.Errorf("a partition named twice: %+v", p)
+		}
+	}
 }
 
 func TestOffsetForLeaderEpoch(t *testing.T) {

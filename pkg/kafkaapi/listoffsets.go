@@ -39,6 +39,7 @@ func listOffsets(ctx context.Context, q *request) answer {
 		out   *kmsg.ListOffsetsResponseTopicPartition
 	}
 	var all []wanted
+	twice := timesNamed(req)
 	resp.Topics = make([]kmsg.ListOffsetsResponseTopic, len(req.Topics))
 	for i := range req.Topics {
 		rt, out := &req.Topics[i], &resp.Topics[i]
@@ -49,12 +50,16 @@ func listOffsets(ctx context.Context, q *request) answer {
 			rp, op := &rt.Partitions[j], &out.Partitions[j]
 			op.Default()
 			op.Partition = rp.Partition
-			perr := err
-			if perr == nil {
-				t, perr = look.partition(t, rp.Partition)
+			// The request is looked at before the topic is, as in Kafka.
+			perr := checkTimestamp(rp.Timestamp, q.version)
+			if twice[partitionName{rt.Topic, rp.Partition}] > 1 {
+				perr = fmt.Errorf("%s-%d is named more than once: %w", rt.Topic, rp.Partition, kerr.InvalidRequest)
 			}
 			if perr == nil {
-				perr = checkTimestamp(rp.Timestamp, q.version)
+				perr = err
+			}
+			if perr == nil {
+				t, perr = look.partition(t, rp.Partition)
 			}
 			if op.ErrorCode = q.code(perr); perr == nil && rp.Timestamp != timestampEarliestPending {
 				all = append(all, wanted{t, rp, op})
@@ -74,6 +79,23 @@ func listOffsets(ctx context.Context, q *request) answer {
 		q.server.log.Error("list offsets", "error", err)
 	}
 	return message{resp}
+}
+
+// partitionName is a partition as a request names it.
+type partitionName struct {
+	topic     string
+	partition int32
+}
+
+// timesNamed counts how often a request names each partition.
+func timesNamed(req *kmsg.ListOffsetsRequest) map[partitionName]int {
+	out := map[partitionName]int{}
+	for _, t := range req.Topics {
+		for _, p := range t.Partitions {
+			out[partitionName{t.Topic, p.Partition}]++
+		}
+	}
+	return out
 }
 
 // checkTimestamp tells whether a request of this version may ask for a timestamp.

@@ -64,11 +64,34 @@ func rack(b Broker) *string {
 	return kmsg.StringPtr(b.Rack)
 }
 
+// eachOnce leaves out what is named before: as in Kafka, topics are asked for as a set.
+func eachOnce(all []kmsg.MetadataRequestTopic) []kmsg.MetadataRequestTopic {
+	type what struct {
+		name string
+		null bool
+		id   [16]byte
+	}
+	seen := make(map[what]bool, len(all))
+	out := make([]kmsg.MetadataRequestTopic, 0, len(all))
+	for _, t := range all {
+		w := what{null: t.Topic == nil, id: t.TopicID}
+		if t.Topic != nil {
+			w.name = *t.Topic
+		}
+		if !seen[w] {
+			seen[w] = true
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
 // metadataTopics answers for the topics that the request names.
 func (q *request) metadataTopics(look *lookup, req *kmsg.MetadataRequest) []kmsg.MetadataResponseTopic {
 	creator := &autoCreate{q: q, look: look, allowed: q.server.cfg.AutoCreateTopics && (q.version < 4 || req.AllowAutoTopicCreation)}
-	topics, errs := make([]Topic, len(req.Topics)), make([]error, len(req.Topics))
-	for i, rt := range req.Topics {
+	named := eachOnce(req.Topics)
+	topics, errs := make([]Topic, len(named)), make([]error, len(named))
+	for i, rt := range named {
 		// Whoever asks by id gives no name: null, or, as the Java client does, an empty one.
 		byID := rt.TopicID != [16]byte{}
 		nameless := rt.Topic == nil || *rt.Topic == "" && byID
@@ -87,7 +110,7 @@ func (q *request) metadataTopics(look *lookup, req *kmsg.MetadataRequest) []kmsg
 	}
 	creator.run()
 	out := make([]kmsg.MetadataResponseTopic, 0, len(topics))
-	for i, rt := range req.Topics {
+	for i, rt := range named {
 		if errs[i] != nil && rt.Topic != nil {
 			topics[i], errs[i] = creator.again(*rt.Topic, errs[i])
 		}
@@ -99,6 +122,9 @@ func (q *request) metadataTopics(look *lookup, req *kmsg.MetadataRequest) []kmsg
 		mt.ErrorCode, mt.Topic, mt.TopicID = q.code(errs[i]), rt.Topic, rt.TopicID
 		if mt.Topic == nil && q.version < 12 {
 			mt.Topic = kmsg.StringPtr("")
+		}
+		if rt.Topic != nil && req.IncludeTopicAuthorizedOperations {
+			mt.AuthorizedOperations = topicOperations // of the name, whether or not it is a topic's
 		}
 		out = append(out, mt)
 	}

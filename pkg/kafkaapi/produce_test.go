@@ -96,7 +96,7 @@ func TestProduceErrors(t *testing.T) {
 		{"too large", 9, "small", 0, makeBatch(1, "01234567890123456789"), kerr.MessageTooLarge},
 		{"wrong CRC", 9, "t", 0, spoil(func(b []byte) { b[len(b)-1] ^= 1 }), kerr.CorruptMessage},
 		{"lying length", 9, "t", 0, spoil(func(b []byte) { b[11]++ }), kerr.CorruptMessage},
-		{"magic 1", 9, "t", 0, spoil(func(b []byte) { b[16] = 1 }), kerr.UnsupportedForMessageFormat},
+		{"magic 1", 9, "t", 0, spoil(func(b []byte) { b[16] = 1 }), kerr.InvalidRecord},
 		{"no records", 9, "t", 0, nil, kerr.InvalidRecord},
 		{"control", 9, "t", 0, spoil(func(b []byte) { b[22] |= batch.Control; seal(b) }), kerr.InvalidRecord},
 		{"transactional", 9, "t", 0, spoil(func(b []byte) { b[22] |= batch.Transactional; clear(b[43:51]); seal(b) }), kerr.InvalidTxnState},

@@ -29,7 +29,7 @@ func Validate(b []byte, lim Limits) (Header, error) {
 		return Header{}, fmt.Errorf("no record batch where there must be one: %w", kerr.InvalidRecord)
 	}
 	if len(b) > digestFrom && b[digestFrom] < magicV2 {
-		return Header{}, fmt.Errorf("message format %d: %w", b[digestFrom], kerr.UnsupportedForMessageFormat)
+		return Header{}, fmt.Errorf("message format %d: %w", b[digestFrom], kerr.InvalidRecord)
 	}
 	h, rest, err := Parse(b)
 	switch {
@@ -50,6 +50,8 @@ func Validate(b []byte, lim Limits) (Header, error) {
 
 func (h Header) check(lim Limits) error {
 	switch {
+	case h.BaseOffset != 0:
+		return fmt.Errorf("base offset %d where it must be 0: %w", h.BaseOffset, kerr.InvalidRecord)
 	case h.Records < 1 || h.LastOffsetDelta != h.Records-1:
 		return fmt.Errorf("%d records with a last offset delta of %d: %w", h.Records, h.LastOffsetDelta, kerr.InvalidRecord)
 	case h.Codec() > codecMax:
