@@ -56,7 +56,12 @@ var remedies = map[*kerr.Error]string{
 	kerr.NotLeaderForPartition:   "the region is a shadow or fenced: write to the primary, or fail over with `gnomon shadow failover`",
 	kerr.CoordinatorNotAvailable: "groups of a shadow run at its primary until a failover; else try again in a moment",
 	kerr.PolicyViolation:         "topics of a shadow are changed at its source: name the primary by --brokers",
-	kerr.InvalidPartitions:       "ask for at least one partition",
+	kerr.InvalidPartitions:       "ask for at least one partition, and for more than the topic has",
+	kerr.OffsetOutOfRange:        "see where the partition begins and ends with `gnomon topic describe`",
+	kerr.GroupIDNotFound:         "see what there is with `gnomon group list`",
+	kerr.NonEmptyGroup:           "stop its members first; see them with `gnomon group describe`",
+	kerr.UnknownMemberID:         "stop the group's members first; see them with `gnomon group describe`",
+	kerr.GroupSubscribedToTopic:  "stop the members that read the topic first; see them with `gnomon group describe`",
 	kerr.InvalidTopicException:   "a topic's name has 1 to 249 letters, digits, '.', '_' and '-'",
 	kerr.InvalidConfig:           "check the names and values given by --config",
 	kerr.MessageTooLarge:         "raise the topic's max.message.bytes, or send smaller records",
@@ -72,6 +77,22 @@ func failKafka(what string, err error) error {
 		return Fail(what, errors.New("no answer in time"), "check the cluster with `gnomon health`, and try again")
 	}
 	return Fail(what, err, "")
+}
+
+// failWords is failKafka with the broker's own words, where it has any, before the text of its code.
+func failWords(what string, err error, words string) error {
+	if words == "" {
+		return failKafka(what, err)
+	}
+	return failKafka(what, fmt.Errorf("%s (%w)", words, err))
+}
+
+// joined makes one error of several, a line each.
+func joined(failures []error) error {
+	if len(failures) == 1 {
+		return failures[0]
+	}
+	return errors.Join(failures...)
 }
 
 // cause gives an error's text without line breaks.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -12,7 +13,8 @@ import (
 )
 
 func groupCommand(env *Env) *cobra.Command {
-	return parent("group", "List and describe consumer groups", groupList(env), groupDescribe(env))
+	return parent("group", "List, describe and delete consumer groups, and change their offsets", groupList(env), groupDescribe(env),
+		groupDelete(env), groupDeleteOffsets(env), groupResetOffsets(env))
 }
 
 type groupSummary struct {
@@ -68,4 +70,12 @@ func elsewhere(ctx context.Context, client *kgo.Client, group string) bool {
 		}
 	}
 	return false
+}
+
+// refuseShadow fails if a group is not this region's to run. A client would wait for it, and then say less.
+func refuseShadow(ctx context.Context, client *kgo.Client, what, group string) error {
+	if !elsewhere(ctx, client, group) {
+		return nil
+	}
+	return Fail(what, errors.New("the region is a shadow, and the group belongs to its source until a failover"), "ask the source, by --brokers")
 }

@@ -39,6 +39,7 @@ type groupPartition struct {
 }
 
 func groupDescribe(env *Env) *cobra.Command {
+	var members bool
 	cmd := &cobra.Command{
 		Use: "describe NAME...", Short: "Show members, offsets and lag of consumer groups",
 		Args: arguments(1, -1, "at least one name"),
@@ -48,11 +49,12 @@ func groupDescribe(env *Env) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return env.Emit(groups, func(w io.Writer) { writeGroups(w, groups) })
+				return env.Emit(groups, func(w io.Writer) { writeGroups(w, groups, members) })
 			})
 		},
 	}
 	env.addBrokers(cmd)
+	cmd.Flags().BoolVar(&members, "members", false, "the members, and how many partitions each has (as JSON they are always there)")
 	return cmd
 }
 
@@ -68,9 +70,8 @@ func describeGroups(ctx context.Context, client *kgo.Client, admin *kadm.Client,
 		err := l.Error()
 		// Kafka says so by an error since 4.0 (KIP-1043), and before it by a group that is dead.
 		if !ok || errors.Is(err, kerr.GroupIDNotFound) || err == nil && l.State == "Dead" && len(l.Lag.Sorted()) == 0 {
-			if elsewhere(ctx, client, name) {
-				return nil, Fail("describe group "+name, errors.New("the region is a shadow, and the group belongs to its source until a failover"),
-					"ask the source, by --brokers")
+			if err := refuseShadow(ctx, client, "describe group "+name, name); err != nil {
+				return nil, err
 			}
 			return nil, Fail("describe group "+name, errors.New("it does not exist"), "see what there is with `gnomon group list`")
 		}
@@ -108,7 +109,7 @@ func describeGroup(l kadm.DescribedGroupLag) groupDescription {
 	return g
 }
 
-func writeGroups(w io.Writer, groups []groupDescription) {
+func writeGroups(w io.Writer, groups []groupDescription, members bool) {
 	for i, g := range groups {
 		if i > 0 {
 			row(w)
@@ -118,6 +119,10 @@ func writeGroups(w io.Writer, groups []groupDescription) {
 			text += ", assignor " + g.Assignor
 		}
 		row(w, text)
+		if members {
+			writeMembers(w, g)
+			continue
+		}
 		if len(g.Partitions) == 0 {
 			continue
 		}
@@ -125,6 +130,25 @@ func writeGroups(w io.Writer, groups []groupDescription) {
 		for _, p := range g.Partitions {
 			row(w, p.Topic, p.Partition, orDash(p.Committed), p.End, orDash(p.Lag), p.Member+p.Error)
 		}
+	}
+}
+
+func writeMembers(w io.Writer, g groupDescription) {
+	if len(g.Members) == 0 {
+		return
+	}
+	row(w, "MEMBER", "INSTANCE", "CLIENT", "HOST", "PARTITIONS")
+	for _, m := range g.Members {
+		instance, has := m.InstanceID, 0
+		if instance == "" {
+			instance = "-"
+		}
+		for _, p := range g.Partitions {
+			if p.Member == m.ID {
+				has++
+			}
+		}
+		row(w, m.ID, instance, m.ClientID, m.Host, has)
 	}
 }
 

@@ -11,7 +11,8 @@ import (
 )
 
 func topicCommand(env *Env) *cobra.Command {
-	return parent("topic", "List, create and describe topics", topicList(env), topicCreate(env), topicDescribe(env))
+	return parent("topic", "List, create, describe, alter and delete topics", topicList(env), topicCreate(env), topicDescribe(env),
+		topicAlter(env), topicDelete(env), topicDeleteRecords(env))
 }
 
 type topicSummary struct {

@@ -91,7 +91,7 @@ func (e *Env) createTopics(ctx context.Context, admin *kadm.Client, f topicCreat
 		case errors.Is(r.Err, kerr.TopicAlreadyExists) && f.ifNotExists:
 			done = append(done, topicCreated{Name: name, Partitions: f.partitions, Result: "exists"})
 		case r.Err != nil:
-			failures = append(failures, failTopic(name, r))
+			failures = append(failures, failWords("create topic "+name, r.Err, r.ErrMessage))
 		default:
 			one := topicCreated{Name: name, Partitions: max(r.NumPartitions, f.partitions), Result: result}
 			if r.ID != (kadm.TopicID{}) {
@@ -114,25 +114,9 @@ func (e *Env) createTopics(ctx context.Context, admin *kadm.Client, f topicCreat
 	return joined(failures)
 }
 
-// failTopic prefers the broker's own words to the text of its code.
-func failTopic(name string, r kadm.CreateTopicResponse) error {
-	if r.ErrMessage == "" {
-		return failKafka("create topic "+name, r.Err)
-	}
-	return failKafka("create topic "+name, fmt.Errorf("%s (%w)", r.ErrMessage, r.Err))
-}
-
 func partitionsText(n int32) string {
 	if n < 0 {
 		return "-"
 	}
 	return fmt.Sprint(n)
-}
-
-// joined makes one error of several, a line each.
-func joined(failures []error) error {
-	if len(failures) == 1 {
-		return failures[0]
-	}
-	return errors.Join(failures...)
 }

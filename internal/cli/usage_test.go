@@ -30,6 +30,30 @@ func TestUsage(t *testing.T) {
 		{"topic list --brokers ,", "--brokers names no broker"},
 		{"topic create a --config b", "--config takes name=value, and got \"b\""},
 		{"topic create a --config b=1 --config b=2", "--config gives b twice"},
+		{"topic alter a", "nothing is to be altered: give --config, --delete-config or --partitions"},
+		{"topic alter a --partitions 0", "--partitions is how many there are to be, at least 1, and not 0"},
+		{"topic alter a --config b", "--config takes name=value, and got \"b\""},
+		{"topic alter a --delete-config b=1", "--delete-config takes the name of a property, and got \"b=1\""},
+		{"topic alter a --delete-config b --delete-config b", "--delete-config gives b twice"},
+		{"topic alter a --delete-config b --config b=1", "b is both to be set and to be deleted"},
+		{"topic delete a", "say --yes"},
+		{"topic delete-records a --before-offset 1", "look with --dry-run, then say --yes"},
+		{"topic delete-records a --yes", "give a topic and --before-offset, or --file"},
+		{"topic delete-records --before-offset 1 --yes", "give a topic and --before-offset, or --file"},
+		{"topic delete-records a --before-offset -1 --yes", "--before-offset is an offset or end, not \"-1\""},
+		{"topic delete-records a --before-offset 1 -p -1 --yes", "--partition is a partition's number, not -1"},
+		{"topic delete-records a --file b --yes", "--file says all"},
+		{"group delete g", "say --yes"},
+		{"group delete-offsets g --yes", "name the topics by --topic"},
+		{"group delete-offsets g --topic t", "say --yes"},
+		{"group reset-offsets g --topic t", "say where to by one of --to, --shift-by and --ago"},
+		{"group reset-offsets g --topic t --to end --ago 1h", "say where to by one of --to, --shift-by and --ago"},
+		{"group reset-offsets g --to end", "name the topics by --topic, or say --all-topics"},
+		{"group reset-offsets g --to end --topic t --all-topics", "name the topics by --topic, or say --all-topics"},
+		{"group reset-offsets g --topic t --to middle", "--to is beginning, end, an offset, or a time"},
+		{"group reset-offsets g --topic t --ago -1h", "--ago is a duration that has passed"},
+		{"group reset-offsets g --topic t:x --to end", "partitions as orders:0,2, and got \"t:x\""},
+		{"group reset-offsets g --topic t --topic t:1 --to end", "--topic names t twice"},
 		{"produce a --compression best", "--compression is none, gzip"},
 		{"produce a --partition -2", "--partition is a partition's number"},
 		{"consume a --from middle", "--from is beginning, end or an offset, not \"middle\""},
@@ -55,7 +79,9 @@ func TestNoBroker(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range []string{"topic list", "topic create a", "topic describe a", "produce a", "consume a", "group list", "group describe g"} {
+	for _, args := range []string{"topic list", "topic create a", "topic describe a", "produce a", "consume a", "group list", "group describe g", "topic alter a -p 2",
+		"topic delete a --yes", "topic delete-records a --before-offset 1 --yes", "group delete g --yes", "group delete-offsets g -t a --yes",
+		"group reset-offsets g -t a --to end"} {
 		r := invocation{brokers: address}.run(t.Context(), strings.Fields(args)...)
 		if r.code != 1 || strings.Count(r.err, "\n") != 1 {
 			t.Errorf("gnomon %s: code %d, err %q", args, r.code, r.err)

@@ -61,6 +61,30 @@ func TestCommandLines(t *testing.T) {
 	}
 }
 
+// Every command of the program is named in a document.
+func TestCommandsAreDocumented(t *testing.T) {
+	var text strings.Builder
+	for _, d := range documents(t) {
+		text.WriteString(d.text)
+	}
+	var look func(cmd *cobra.Command)
+	look = func(cmd *cobra.Command) {
+		if cmd.Runnable() && !cmd.HasSubCommands() && !cmd.Hidden && !strings.Contains(text.String(), cmd.CommandPath()) {
+			t.Errorf("no document names %s", cmd.CommandPath())
+		}
+		for _, child := range cmd.Commands() {
+			look(child)
+		}
+	}
+	for _, name := range []string{"topic", "group", "shadow", "produce", "consume", "health", "dev", "demo"} {
+		cmd, _, err := tree(t).Find([]string{name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		look(cmd)
+	}
+}
+
 // commandLines finds the calls of gnomon in a line, and gives their arguments.
 func commandLines(line string) [][]string {
 	line = strings.TrimPrefix(strings.TrimSpace(line), "$ ")
