@@ -123,11 +123,11 @@ func TestServerCloses(t *testing.T) {
 // K4: large requests of many connections, together far more than may be buffered, all come through: none waits for what another holds.
 func TestLargeRequestsDoNotWaitForEachOther(t *testing.T) {
 	h := start(t, func(c *Config) {
-		c.Limits.BufferedBytes, c.Limits.RequestBytes, c.MaxMessageBytes = 40<<20, 20<<20, 20<<20
+		c.Limits.BufferedBytes, c.Limits.RequestBytes, c.MaxMessageBytes = 16<<20, 8<<20, 8<<20
 	})
 	h.add("t", 1, nil)
 	const n = 20
-	body := makeBatch(1, string(make([]byte, 9<<20)))
+	body := makeBatch(1, string(make([]byte, 4<<20-4096)))
 	done := make(chan int16, n)
 	for i := range n {
 		w := h.dial()

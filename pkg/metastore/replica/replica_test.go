@@ -160,10 +160,13 @@ func TestArchiveGrowsMeanwhile(t *testing.T) {
 	c := newCluster(t)
 	c.topics(5)
 	c.archive(3)
+	grown := make(chan struct{})
 	f := c.followFrom(false, func() {
 		c.topics(4)
 		c.archive(10)
+		close(grown)
 	})
+	<-grown
 	f.reach(c)
 }
 
