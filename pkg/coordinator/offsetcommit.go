@@ -20,6 +20,7 @@ const OffsetMetadataBytesMax = 4096
 type offsetCommit struct {
 	tx   *Tx
 	code int16 // what is wrong with the committer
+	kept int64 // see CommittedOffset.retention_ms
 	room *offsetRoom
 	ev   *metalogpb.OffsetsCommitted
 }
@@ -29,7 +30,9 @@ func (tx *Tx) commitOffsets(req *kmsg.OffsetCommitRequest) (kmsg.Response, error
 	if err := tx.groupIsOurs(req.Group); err != nil {
 		return nil, err
 	}
-	c := &offsetCommit{tx: tx, code: tx.checkCommit(req), room: tx.offsetRoom(req.Group), ev: &metalogpb.OffsetsCommitted{Group: req.Group}}
+	c := &offsetCommit{
+		tx: tx, code: tx.checkCommit(req), kept: retentionAsked(req), room: tx.offsetRoom(req.Group), ev: &metalogpb.OffsetsCommitted{Group: req.Group},
+	}
 	resp := req.ResponseKind().(*kmsg.OffsetCommitResponse)
 	for _, t := range req.Topics {
 		out := kmsg.NewOffsetCommitResponseTopic()
@@ -76,9 +79,24 @@ func (c *offsetCommit) take(topic string, shown state.Shadowed, found bool, p km
 		return tooMuch
 	}
 	c.ev.Offsets = append(c.ev.Offsets, &metalogpb.CommittedOffset{
-		TopicId: id[:], Partition: p.Partition, Offset: p.Offset, LeaderEpoch: p.LeaderEpoch, Metadata: metadata,
+		TopicId: id[:], Partition: p.Partition, Offset: p.Offset, LeaderEpoch: p.LeaderEpoch, Metadata: metadata, RetentionMs: c.kept,
 	})
 	return 0
+}
+
+// Versions of OffsetCommit that say how long offsets are kept; -1 leaves it to the region.
+const (
+	versionRetention     = 2
+	versionRetentionLast = 4
+)
+
+// retentionAsked is how long the client wants its offsets to be kept, milliseconds; 0 when it leaves that to the region. As in Kafka
+// there is neither a least nor a most; what is to be kept no time at all goes at the next look.
+func retentionAsked(req *kmsg.OffsetCommitRequest) int64 {
+	if req.Version < versionRetention || req.Version > versionRetentionLast || req.RetentionTimeMillis == -1 {
+		return 0
+	}
+	return max(req.RetentionTimeMillis, 1)
 }
 
 // refuseOffsets says of all that was to be taken that it is too much for one entry of the log.

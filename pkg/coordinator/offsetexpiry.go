@@ -28,7 +28,9 @@ const expireOffsetsMax = 10_000
 //   - a group that had members: all its offsets, once it is Empty for that long. A flip empties groups without a word about each: then the time
 //     of the first look after it counts;
 //   - a group without members ever: each offset that long after its commit;
-//   - a Stable group of consumers: each offset of a topic that none of them subscribes to, that long after its commit.
+//   - a Stable group of consumers: each offset of a topic that none of them subscribes to, that long after its commit;
+//   - an offset whose commit said how long it is to be kept (OffsetCommit versions 2 to 4): that long after its commit, in each of
+//     these cases, whatever the retention time is.
 //
 // Only the leader of the region that runs the group does so. At a standby the image's groups change by the source's events
 // alone: it must be the source at one past instant, and only the source knows which groups have members. Its events bring the
@@ -64,7 +66,7 @@ func (tx *Tx) expireGroup(name string, g *state.Group) {
 	before := tx.State().Time() - tx.l.c.cfg.OffsetsRetention.Milliseconds()
 	ev := &metalogpb.OffsetsDeleted{Group: name}
 	for _, tp := range slices.SortedFunc(maps.Keys(g.Offsets), base.TopicPartition.Compare) {
-		if !tx.inUse(use.Members, use.Consumers, use.Subscribed, tp.Topic) && tx.unusedSince(g, g.Offsets[tp]) <= before {
+		if !tx.inUse(use.Members, use.Consumers, use.Subscribed, tp.Topic) && tx.expired(g, g.Offsets[tp], before) {
 			ev.Partitions = append(ev.Partitions, &metalogpb.PartitionRef{TopicId: tp.Topic[:], Partition: tp.Partition})
 		}
 	}
@@ -84,6 +86,15 @@ func (tx *Tx) inUse(members, consumers bool, subscribed func(string) bool, topic
 	}
 	shown, ok := tx.State().Show(topic)
 	return !consumers || !ok || subscribed(shown.Info().Name)
+}
+
+// expired tells whether an offset that nobody uses has been kept for long enough: for as long as its commit said, or, if that said
+// nothing, if it was last needed before a time.
+func (tx *Tx) expired(g *state.Group, o state.GroupOffset, before int64) bool {
+	if o.Retention > 0 {
+		return tx.State().Time()-o.CommitTime >= o.Retention
+	}
+	return tx.unusedSince(g, o) <= before
 }
 
 // unusedSince is when an offset was last needed, Unix milliseconds.

@@ -5,8 +5,6 @@ import "github.com/twmb/franz-go/pkg/kmsg"
 // OffsetCommit (key 8), versions 2 to 10; by topic id from version 10. Forwarded to the coordinator leader.
 //
 // COORDINATOR_NOT_AVAILABLE when there is no leader, and for groups of the source at a standby.
-//
-// Not implemented: the retention time of versions 2 to 4.
 func offsetCommitAPI() *api {
 	return forwarded(api{
 		key: int16(kmsg.OffsetCommit), name: "OffsetCommit", min: 2, max: 10, family: familyGroup,

@@ -2085,8 +2085,10 @@ type CommittedOffset struct {
 	Partition int32                  `protobuf:"varint,2,opt,name=partition,proto3" json:"partition,omitempty"`
 	Offset    int64                  `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
 	// -1 when the client gave none.
-	LeaderEpoch   int32  `protobuf:"varint,4,opt,name=leader_epoch,json=leaderEpoch,proto3" json:"leader_epoch,omitempty"`
-	Metadata      string `protobuf:"bytes,5,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	LeaderEpoch int32  `protobuf:"varint,4,opt,name=leader_epoch,json=leaderEpoch,proto3" json:"leader_epoch,omitempty"`
+	Metadata    string `protobuf:"bytes,5,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	// How long after its commit it is kept once nobody uses it, as the client says; 0: as long as the region keeps offsets.
+	RetentionMs   int64 `protobuf:"varint,6,opt,name=retention_ms,json=retentionMs,proto3" json:"retention_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2154,6 +2156,13 @@ func (x *CommittedOffset) GetMetadata() string {
 		return x.Metadata
 	}
 	return ""
+}
+
+func (x *CommittedOffset) GetRetentionMs() int64 {
+	if x != nil {
+		return x.RetentionMs
+	}
+	return 0
 }
 
 type OffsetsDeleted struct {
@@ -5419,13 +5428,14 @@ const file_gnomon_metalog_v1_metalog_proto_rawDesc = "" +
 	"\x05group\x18\x01 \x01(\tR\x05group\"f\n" +
 	"\x10OffsetsCommitted\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12<\n" +
-	"\aoffsets\x18\x02 \x03(\v2\".gnomon.metalog.v1.CommittedOffsetR\aoffsets\"\xa1\x01\n" +
+	"\aoffsets\x18\x02 \x03(\v2\".gnomon.metalog.v1.CommittedOffsetR\aoffsets\"\xc4\x01\n" +
 	"\x0fCommittedOffset\x12\x19\n" +
 	"\btopic_id\x18\x01 \x01(\fR\atopicId\x12\x1c\n" +
 	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12\x16\n" +
 	"\x06offset\x18\x03 \x01(\x03R\x06offset\x12!\n" +
 	"\fleader_epoch\x18\x04 \x01(\x05R\vleaderEpoch\x12\x1a\n" +
-	"\bmetadata\x18\x05 \x01(\tR\bmetadata\"g\n" +
+	"\bmetadata\x18\x05 \x01(\tR\bmetadata\x12!\n" +
+	"\fretention_ms\x18\x06 \x01(\x03R\vretentionMs\"g\n" +
 	"\x0eOffsetsDeleted\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12?\n" +
 	"\n" +

@@ -31,7 +31,7 @@ func (s *State) applyOffsetsCommitted(ev *metalogpb.OffsetsCommitted) error {
 			return err
 		}
 		s.setOffset(g, base.TopicPartition{Topic: id, Partition: o.Partition}, GroupOffset{
-			Offset: base.Offset(o.Offset), LeaderEpoch: base.Epoch(o.LeaderEpoch), Metadata: o.Metadata, CommitTime: s.time,
+			Offset: base.Offset(o.Offset), LeaderEpoch: base.Epoch(o.LeaderEpoch), Metadata: o.Metadata, CommitTime: s.time, Retention: o.RetentionMs,
 		})
 	}
 	return nil

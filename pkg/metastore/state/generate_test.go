@@ -98,7 +98,7 @@ func (r *region) stepGroup(rng *rand.Rand, topic *state.Topic) {
 		})
 	default:
 		r.emit(&metalogpb.OffsetsCommitted{Group: group, Offsets: []*metalogpb.CommittedOffset{{
-			TopicId: id[:], Partition: p, Offset: rng.Int64N(int64(topic.Partition(p).End) + 1), LeaderEpoch: -1, Metadata: "m",
+			TopicId: id[:], Partition: p, Offset: rng.Int64N(int64(topic.Partition(p).End) + 1), LeaderEpoch: -1, Metadata: "m"[rng.IntN(2):], RetentionMs: rng.Int64N(3),
 		}}})
 	}
 }

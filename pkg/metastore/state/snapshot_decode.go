@@ -168,6 +168,7 @@ func (s *State) restoreGroup(m *metalogpb.GroupState) error {
 		}
 		s.setOffset(g, base.TopicPartition{Topic: id, Partition: o.Partition}, GroupOffset{
 			Offset: base.Offset(o.Offset), LeaderEpoch: base.Epoch(o.LeaderEpoch), Metadata: o.Metadata, CommitTime: m.CommitTimesMs[i],
+			Retention: o.RetentionMs,
 		})
 	}
 	return nil

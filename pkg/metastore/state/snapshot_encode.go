@@ -143,6 +143,7 @@ func (g *Group) message(name string) *metalogpb.GroupState {
 		o := g.Offsets[tp]
 		m.Offsets = append(m.Offsets, &metalogpb.CommittedOffset{
 			TopicId: tp.Topic[:], Partition: tp.Partition, Offset: int64(o.Offset), LeaderEpoch: int32(o.LeaderEpoch), Metadata: o.Metadata,
+			RetentionMs: o.Retention,
 		})
 		m.CommitTimesMs = append(m.CommitTimesMs, o.CommitTime)
 	}

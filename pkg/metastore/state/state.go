@@ -34,6 +34,8 @@ type GroupOffset struct {
 	LeaderEpoch base.Epoch // -1 when the client gave none
 	Metadata    string
 	CommitTime  int64 // event time, Unix milliseconds
+	// Retention is how long after its commit it is kept once nobody uses it, milliseconds; 0: as long as the region keeps offsets.
+	Retention int64
 }
 
 // Session is a writer session: one start of an agent, or one run of a link's copier.
