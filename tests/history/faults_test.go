@@ -90,12 +90,12 @@ func TestHistoryUnderFaults(t *testing.T) {
 		dir = t.TempDir()
 	}
 	path := filepath.Join(dir, "history.jsonl")
-	w := &Workload{Brokers: c.Kafka(), Topic: "t", Partitions: 3, Records: 1_000_000, For: *duration, Rate: 2000}
+	w := &Workload{Brokers: c.Kafka(), Topic: "t", Partitions: 3, Records: 1_000_000, For: *duration, Rate: 2000, Final: 90 * time.Second}
 	if *duration > time.Minute {
 		w.Rate = 400 // a history is some 1 KB a record
 	}
 	done := make(chan error, 1)
-	go func() { done <- recordTo(t.Context(), path, w) }()
+	go func() { done <- recordTo(path, func(rec *Recorder) error { return w.Run(t.Context(), rec) }) }()
 	r := rand.New(rand.NewPCG(*seed, 0))
 	for began := time.Now(); time.Since(began) < *duration-3*time.Second; {
 		time.Sleep(upTo(r, 2*time.Second))
@@ -108,7 +108,7 @@ func TestHistoryUnderFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	clean, err := report(&out, path, "text")
+	clean, err := report(&out, "text", path)
 	if err != nil || !clean {
 		t.Fatalf("%v\n%s", err, out.String())
 	}

@@ -22,12 +22,12 @@ func record(t *testing.T) []check.Event {
 	t.Helper()
 	r := memregion.Start(t, memregion.Options{})
 	path := filepath.Join(t.TempDir(), "h")
-	w := &Workload{Brokers: []string{r.Addr}, Topic: "t", Partitions: 2, Records: 1000, For: 4 * time.Second, Rate: 1000}
-	if err := recordTo(t.Context(), path, w); err != nil {
+	w := &Workload{Brokers: []string{r.Addr}, Topic: "t", Partitions: 2, Records: 1000, For: 4 * time.Second, Rate: 1000, Final: 30 * time.Second}
+	if err := recordTo(path, func(rec *Recorder) error { return w.Run(t.Context(), rec) }); err != nil {
 		t.Fatal(err)
 	}
 	var err error
-	events := slices.Collect(load(path, &err))
+	events := slices.Collect(load(&err, path))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,6 +77,21 @@ func TestCheckToleratesWhatNobodyKnows(t *testing.T) {
 	m.fetched("x", check.Mark{Asked: 4, End: 9, Stable: 9, Start: 0, Refused: true})
 	if r := check.Check(slices.Values(m.events)); !r.Clean() {
 		t.Fatalf("%+v", r)
+	}
+}
+
+// What is found is explained to operators.
+func TestDocument(t *testing.T) {
+	text, err := os.ReadFile("../../docs/HISTORY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kinds := range []map[string]func(*mutant) []check.Event{mutations, afterMutations} {
+		for kind := range kinds {
+			if !bytes.Contains(text, []byte("`"+kind+"`")) {
+				t.Errorf("docs/HISTORY.md does not tell what %s is", kind)
+			}
+		}
 	}
 }
 

@@ -2,21 +2,17 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"iter"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/gnomon-stream/gnomon/tests/history/check"
 )
 
 func main() {
@@ -33,109 +29,88 @@ func main() {
 	}
 }
 
-func command(ctx context.Context, args []string, out io.Writer) (clean bool, err error) {
-	f := flag.NewFlagSet("history", flag.ContinueOnError)
-	brokers := f.String("brokers", "", "addresses of agents, by comma")
-	seconds := f.Float64("seconds", 30, "how long to write")
-	records := f.Int("records", 1_000_000, "write so many records at most; the check takes some 200 bytes each")
-	rate := f.Int("rate", 2000, "records a second, of all producers")
-	topic := f.String("topic", fmt.Sprint("history-", os.Getpid()), "a topic that is not there yet")
-	partitions := f.Int("partitions", 4, "of the topic")
-	path := f.String("out", "history.jsonl", "file for the history")
-	only := f.String("check", "", "check this history, and run nothing")
-	format := f.String("format", "text", "text or json")
-	if err := f.Parse(args); err != nil {
-		return false, err
-	}
-	if *only != "" {
-		*path = *only
-	} else {
-		if *brokers == "" {
-			return false, errors.New("-brokers or -check is needed")
-		}
-		w := &Workload{
-			Brokers: strings.Split(*brokers, ","), Topic: *topic, Partitions: int32(*partitions), Records: *records,
-			For: time.Duration(*seconds * float64(time.Second)), Rate: max(*rate, 1),
-		}
-		if err := recordTo(ctx, *path, w); err != nil {
-			return false, err
-		}
-	}
-	return report(out, *path, *format)
+type options struct {
+	Workload
+	brokers, out, check, failover, format string
+	partitions                            int
 }
 
-func recordTo(ctx context.Context, path string, w *Workload) (err error) {
+func parse(args []string) (options, error) {
+	var o options
+	f := flag.NewFlagSet("history", flag.ContinueOnError)
+	f.StringVar(&o.brokers, "brokers", "", "addresses of agents, by comma")
+	f.DurationVar(&o.For, "duration", 30*time.Second, "how long to write")
+	f.IntVar(&o.Records, "records", 1_000_000, "write so many records at most; the check takes some 200 bytes each")
+	f.IntVar(&o.Rate, "rate", 2000, "records a second, of all producers")
+	f.DurationVar(&o.Final, "final", 90*time.Second, "how long to wait for what is left when writing has ended, and for reading everything; 0 leaves it out, for a cluster that is to be lost")
+	f.StringVar(&o.Topic, "topic", fmt.Sprint("history-", os.Getpid()), "a topic that is not there yet; its name begins those of the groups")
+	f.IntVar(&o.partitions, "partitions", 4, "of the topic")
+	f.StringVar(&o.out, "out", "", "file for the history (history.jsonl; with -check and -brokers history-after.jsonl)")
+	f.StringVar(&o.check, "check", "", "files of histories, by comma: check them; with -brokers, go on at these agents, of the region that took over")
+	f.StringVar(&o.failover, "failover", "", "with -check and -brokers, what `gnomon shadow failover --yes --format json` printed; without it nothing may be lost")
+	f.StringVar(&o.format, "format", "text", "text or json")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	o.Partitions, o.Rate = int32(o.partitions), max(o.Rate, 1)
+	if o.brokers != "" {
+		o.Brokers = strings.Split(o.brokers, ",")
+	}
+	switch {
+	case f.NArg() > 0:
+		return o, fmt.Errorf("%q is no flag", f.Arg(0))
+	case o.brokers == "" && o.check == "":
+		return o, errors.New("-brokers or -check is needed")
+	case o.format != "text" && o.format != "json":
+		return o, fmt.Errorf("-format is text or json, not %q", o.format)
+	}
+	return o, nil
+}
+
+func command(ctx context.Context, args []string, out io.Writer) (clean bool, err error) {
+	o, err := parse(args)
+	if err != nil {
+		return false, err
+	}
+	var files []string
+	switch {
+	case o.check == "":
+		files = []string{cmp.Or(o.out, "history.jsonl")}
+		err = recordTo(files[0], func(rec *Recorder) error { return o.Run(ctx, rec) })
+	case o.brokers == "":
+		files = strings.Split(o.check, ",")
+	default:
+		files = []string{o.check, cmp.Or(o.out, "history-after.jsonl")}
+		err = goOn(ctx, o, files)
+	}
+	if err != nil {
+		return false, err
+	}
+	return report(out, o.format, files...)
+}
+
+// goOn has the second region asked for what the first one's history promises.
+func goOn(ctx context.Context, o options, files []string) error {
+	w, err := resume(files[0])
+	if err != nil {
+		return err
+	}
+	w.Brokers, w.Final = o.Brokers, o.Final
+	marker, err := w.marker(o.failover)
+	if err != nil {
+		return err
+	}
+	return recordTo(files[1], func(rec *Recorder) error { return w.After(ctx, rec, marker) })
+}
+
+func recordTo(path string, run func(*Recorder) error) (err error) {
 	file, err := os.Create(path)
 	if err != nil {
 		return err
 	}
 	buffer := bufio.NewWriter(file)
-	err = w.Run(ctx, NewRecorder(buffer, time.Now))
+	if err = run(NewRecorder(buffer, time.Now)); err != nil {
+		err = fmt.Errorf("%w\nwhat was told until then is in %s", err, path)
+	}
 	return errors.Join(err, buffer.Flush(), file.Close())
-}
-
-// load gives the events of a history in a file; *err is what went wrong.
-func load(path string, err *error) iter.Seq[check.Event] {
-	return func(yield func(check.Event) bool) {
-		file, oerr := os.Open(path)
-		if *err = oerr; oerr != nil {
-			return
-		}
-		defer func() { _ = file.Close() }() // it was read only
-		d := json.NewDecoder(bufio.NewReader(file))
-		for {
-			var e check.Event
-			if derr := d.Decode(&e); derr != nil {
-				if !errors.Is(derr, io.EOF) {
-					*err = fmt.Errorf("%s: %w", path, derr)
-				}
-				return
-			}
-			if !yield(e) {
-				return
-			}
-		}
-	}
-}
-
-func report(out io.Writer, path, format string) (clean bool, err error) {
-	r := check.Check(load(path, &err))
-	if err != nil {
-		return false, err
-	}
-	if format == "json" {
-		return r.Clean(), json.NewEncoder(out).Encode(r)
-	}
-	fmt.Fprintf(out, "%d events, %d records acked, %d read, %d commits\n", r.Events, r.Acked, r.Read, r.Commits)
-	if r.Clean() {
-		fmt.Fprintln(out, "no anomalies")
-		return true, nil
-	}
-	wanted := map[int]string{}
-	for _, a := range r.First {
-		for _, n := range a.Events {
-			wanted[n] = ""
-		}
-	}
-	n := 0
-	for e := range load(path, &err) {
-		if _, ok := wanted[n]; ok {
-			e.Records = e.Records[:min(len(e.Records), 20)]
-			line, _ := json.Marshal(e) // it was decoded from such a line
-			wanted[n] = string(line)
-		}
-		n++
-	}
-	for kind, count := range r.Counts {
-		fmt.Fprintf(out, "%s: %d\n", kind, count)
-		for _, a := range r.First {
-			if a.Kind == kind {
-				fmt.Fprintf(out, "  %s\n", a.Detail)
-				for _, n := range slices.Sorted(slices.Values(a.Events)) {
-					fmt.Fprintf(out, "    %d %s\n", n, wanted[n])
-				}
-			}
-		}
-	}
-	return false, err
 }

@@ -25,22 +25,23 @@ type Workload struct {
 	Records    int           // at most
 	For        time.Duration // writing
 	Rate       int           // records a second, of all producers
+	Final      time.Duration // for what is under way when writing has ended, and then for reading everything; 0 leaves it out
 
 	ends []atomic.Int64 // the highest that anybody was told, by partition
 }
 
 const (
-	finalPatience = 90 * time.Second // for what is left once writing has ended
-	membersStay   = 3 * time.Second
+	membersStay  = 3 * time.Second
+	leavingGrace = 2 * time.Second // for members that leave, and producers that wait, when the cluster is gone
 )
 
 var groups = map[string]kgo.GroupBalancer{"cooperative": kgo.CooperativeStickyBalancer(), "eager": kgo.RangeBalancer()}
 
 // Run does all of it. Clients that cannot reach their agent wait; an error says that the workload did not come to its end.
 func (w *Workload) Run(ctx context.Context, rec *Recorder) error {
-	w.ends = make([]atomic.Int64, w.Partitions)
-	ctx, cancel := context.WithTimeout(ctx, w.For+2*finalPatience)
+	ctx, cancel := context.WithTimeout(ctx, w.For+2*w.Final+leavingGrace)
 	defer cancel()
+	rec.End(rec.Invoke(w.about()), check.OK)
 	cl, err := w.client("")
 	if err != nil {
 		return err
@@ -70,13 +71,26 @@ func (w *Workload) Run(ctx context.Context, rec *Recorder) error {
 	}
 	producers.Wait()
 	others.Wait()
+	if w.Final == 0 {
+		return rec.Err()
+	}
 	return errors.Join(w.readAll(ctx, rec), rec.Err())
+}
+
+// about is the first line of a history. From then on the workload is that of its topic.
+func (w *Workload) about() check.Event {
+	w.ends = make([]atomic.Int64, w.Partitions)
+	e := check.Event{F: check.Topic, Topic: w.Topic}
+	for p := range w.Partitions {
+		e.At = append(e.At, check.At{Partition: p})
+	}
+	return e
 }
 
 // readAll reads everything through every agent.
 func (w *Workload) readAll(ctx context.Context, rec *Recorder) error {
 	rec.End(rec.Invoke(check.Event{F: check.Final}), check.OK)
-	ctx, cancel := context.WithTimeout(ctx, finalPatience)
+	ctx, cancel := context.WithTimeout(ctx, w.Final)
 	defer cancel()
 	var readers errgroup.Group
 	for i, pin := range w.Brokers {
@@ -146,7 +160,7 @@ func (w *Workload) produce(ctx, writing context.Context, rec *Recorder, id int32
 		})
 		time.Sleep(pace)
 	}
-	flush, cancel := context.WithTimeout(ctx, finalPatience)
+	flush, cancel := context.WithTimeout(ctx, w.Final)
 	defer cancel()
 	_ = cl.Flush(flush) // what is not acked then is unknown
 }

@@ -19,7 +19,7 @@ type checker struct {
 	groups  map[place]*groupOffsets // committed offsets
 	skips   []skip
 	agents  map[place]*told // what agents told of partitions
-	final   bool            // somebody reads to the end
+	after   *after          // nil until another region has taken over
 }
 
 // skip is what a consumer was not given; an anomaly only if somebody was.
@@ -79,6 +79,7 @@ type partition struct {
 	told    told
 	acked   bound
 	deleted int64 // what lies below, somebody has asked to delete
+	deletes []write
 }
 
 // Check looks at all events of a history.
@@ -99,6 +100,7 @@ func Check(history iter.Seq[Event]) Report {
 	}
 	c.report.Events = c.at
 	c.finish()
+	c.torn()
 	return c.report
 }
 
@@ -123,6 +125,7 @@ func (c *checker) invoke(e Event) {
 		for _, at := range e.At {
 			part := c.part(at.Partition)
 			part.deleted = max(part.deleted, at.Offset)
+			part.deletes = append(part.deletes, write{at.Offset, c.at, -1})
 		}
 	case Commit:
 		c.committing(p)
@@ -160,12 +163,16 @@ func (c *checker) end(p *pending, e Event) {
 		c.fetched(p, e)
 	case Delete:
 		for _, at := range e.At {
-			c.part(at.Partition).told.start.raise(bound{at.Offset, c.at, StartBack})
+			part := c.part(at.Partition)
+			part.told.start.raise(bound{at.Offset, c.at, StartBack})
+			ended(part.deletes, p.at, c.at)
 		}
 	case Committed:
 		c.answered(p, e)
 	case Final:
-		c.final = true
+		c.report.Complete = true
+	case Failover:
+		c.takeOver(e)
 	}
 }
 
@@ -203,6 +210,9 @@ func (c *checker) observe(r Record, ack bool) {
 	if v.offset >= 0 && (v.offset != r.Offset || v.partition != r.Partition) {
 		c.report.add(Duplicate, fmt.Sprintf("%v is at %d:%d and at %d:%d", r.Value, v.partition, v.offset, r.Partition, r.Offset), v.where, c.at)
 	}
+	if c.after != nil {
+		c.after.observe(r, v.sent)
+	}
 	if v.offset < 0 {
 		v.partition, v.offset, v.where = r.Partition, r.Offset, c.at
 	}
@@ -219,13 +229,18 @@ func (c *checker) observe(r Record, ack bool) {
 	if ack {
 		s.acked = c.at
 	} else if s.read < 0 {
-		c.report.Read++
 		s.read = c.at
+		if c.after == nil {
+			c.report.Read++
+		} else {
+			c.report.Failover.Read++
+		}
 	}
 }
 
 func (c *checker) polled(e Event, r Record) {
 	c.observe(r, false)
+	c.reaches(r.Partition, r.Offset+1)
 	c.part(r.Partition).told.end.raise(bound{r.Offset + 1, c.at, EndBack})
 	where := place{e.Process, r.Partition}
 	if pos, known := c.places[where]; known {
@@ -249,6 +264,7 @@ func (c *checker) resumed(e Event) {
 		if e.Group == "" {
 			continue
 		}
+		c.resumes(e, at)
 		if given := c.given[place{e.Group, at.Partition}]; at.Offset > given && at.Offset > c.part(at.Partition).deleted {
 			c.report.add(GroupSkip, fmt.Sprintf("group %s resumes %d at %d, but was given what is below %d only", e.Group, at.Partition, at.Offset, given), c.at)
 		}
@@ -257,6 +273,18 @@ func (c *checker) resumed(e Event) {
 
 // finish looks at what only the whole history can show.
 func (c *checker) finish() {
+	c.passedOver()
+	numbers := make([]int32, 0, len(c.parts))
+	for n := range c.parts {
+		numbers = append(numbers, n)
+	}
+	slices.Sort(numbers)
+	for _, n := range numbers {
+		c.unread(n, c.parts[n])
+	}
+}
+
+func (c *checker) passedOver() {
 	for _, s := range c.skips {
 		part := c.part(s.partition)
 		for _, between := range part.slots[min(max(s.from, part.deleted), s.to):s.to] {
@@ -266,34 +294,35 @@ func (c *checker) finish() {
 			}
 		}
 	}
-	numbers := make([]int32, 0, len(c.parts))
-	for n := range c.parts {
-		numbers = append(numbers, n)
+	c.skips = nil
+}
+
+func (c *checker) unread(n int32, part *partition) {
+	read := len(part.slots) - 1
+	for read >= 0 && part.slots[read].read < 0 {
+		read--
 	}
-	slices.Sort(numbers)
-	for _, n := range numbers {
-		part := c.parts[n]
-		read := len(part.slots) - 1
-		for read >= 0 && part.slots[read].read < 0 {
-			read--
-		}
-		last := map[int32]slot{}
-		for o, s := range part.slots {
-			switch {
-			case s.read < 0 && (int64(o) < part.deleted || o > read && !c.final):
-				continue // nobody had to read it
-			case s.read < 0 && s.acked >= 0 && o < read:
-				c.report.add(Lost, fmt.Sprintf("%v was acked at %d:%d", s.value, n, o), s.acked)
-			case s.read < 0 && s.acked >= 0:
-				c.report.add(Unseen, fmt.Sprintf("%v was acked at %d:%d", s.value, n, o), s.acked)
-			case s.read < 0:
-				c.report.add(Hole, fmt.Sprintf("%d:%d", n, o))
-				continue
+	last := map[int32]slot{}
+	for o, s := range part.slots {
+		switch {
+		case s.read < 0 && int64(o) < part.deleted:
+			if c.after != nil {
+				c.report.Failover.Deleted++
 			}
-			if before, ok := last[s.value.Producer]; ok && s.value.Number < before.value.Number {
-				c.report.add(Reordered, fmt.Sprintf("%d:%d holds %v, behind %v", n, o, s.value, before.value), max(before.acked, before.read), max(s.acked, s.read))
-			}
-			last[s.value.Producer] = s
+			continue // nobody had to read it
+		case s.read < 0 && o > read && !c.report.Complete:
+			continue // nobody came to it
+		case s.read < 0 && s.acked >= 0 && o < read:
+			c.report.add(Lost, fmt.Sprintf("%v was acked at %d:%d", s.value, n, o), s.acked)
+		case s.read < 0 && s.acked >= 0:
+			c.report.add(Unseen, fmt.Sprintf("%v was acked at %d:%d", s.value, n, o), s.acked)
+		case s.read < 0:
+			c.report.add(Hole, fmt.Sprintf("%d:%d", n, o))
+			continue
 		}
+		if before, ok := last[s.value.Producer]; ok && s.value.Number < before.value.Number {
+			c.report.add(Reordered, fmt.Sprintf("%d:%d holds %v, behind %v", n, o, s.value, before.value), max(before.acked, before.read), max(s.acked, s.read))
+		}
+		last[s.value.Producer] = s
 	}
 }

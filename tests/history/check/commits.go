@@ -13,6 +13,24 @@ type groupOffsets struct {
 	ends map[int64]int // value to the event that ended its last write
 	open map[int64]int // value to its writes that are not known to have ended
 	seen evidence
+
+	writes []write
+	resume *int64 // what the region that took over says
+}
+
+// write is a commit, or another change, that began and maybe was acked (-1: not known) at these events.
+type write struct {
+	value      int64
+	began, end int
+}
+
+// ended notes the end of the writes that began at an event.
+func ended(writes []write, began, end int) {
+	for i := len(writes) - 1; i >= 0 && writes[i].began >= began; i-- {
+		if writes[i].began == began {
+			writes[i].end = end
+		}
+	}
 }
 
 // evidence is what was seen of a register: the value with the latest beginning, and the latest of another value.
@@ -53,7 +71,9 @@ func (c *checker) group(e Event, p int32) *groupOffsets {
 
 func (c *checker) committing(p *pending) {
 	for _, at := range p.event.At {
-		c.group(p.event, at.Partition).open[at.Offset]++
+		g := c.group(p.event, at.Partition)
+		g.open[at.Offset]++
+		g.writes = append(g.writes, write{at.Offset, c.at, -1})
 	}
 }
 
@@ -63,6 +83,7 @@ func (c *checker) committedEnd(p *pending, e Event) {
 		if e.Type == OK {
 			c.report.Commits++
 			g.seen.add(seen{at.Offset, p.at, c.at})
+			ended(g.writes, p.at, c.at)
 		}
 		// An ok with an error was sent more than once: one of them may still be under way.
 		if e.Type == Fail || e.Type == OK && e.Error == "" {
@@ -99,5 +120,6 @@ func (c *checker) answered(p *pending, e Event) {
 		}
 		g.seen.add(seen{at.Offset, p.at, c.at})
 		c.part(at.Partition).told.end.raise(bound{at.Offset, c.at, CommitBeyond})
+		c.commits(e.Group, g, at)
 	}
 }

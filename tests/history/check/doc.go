@@ -7,6 +7,6 @@
 //	C2. Each anomaly names the events that make it up.
 //	C3. Memory is bounded by the number of records (some 200 bytes each); anomalies are counted in full and kept for the first ten of a kind.
 //
-// Values are unique: a producer and its number. Offsets are dense here: Gnomon writes no control batches yet, and the workload
-// deletes nothing.
+// Values are unique: a producer and its number. Offsets are dense here: Gnomon writes no control batches yet. What somebody has asked to
+// delete may be there or not. A history may go on in another region, behind a failover (failover.go).
 package check

@@ -21,6 +21,8 @@ const (
 	Start     = "start"     // earliest offsets
 	Fetch     = "fetch"     // what an answer to Fetch says of its partitions
 	Delete    = "delete"    // of records below these offsets
+	Topic     = "topic"     // the first event: what the workload is about
+	Failover  = "failover"  // another region has taken over: all that follows is told by it
 	Final     = "final"     // from here on somebody reads everything, from the start to the end
 )
 
@@ -38,6 +40,7 @@ type Event struct {
 	At      []At     `json:"at,omitempty"`
 	Marks   []Mark   `json:"marks,omitempty"`
 	Topic   string   `json:"topic,omitempty"`
+	Mode    string   `json:"mode,omitempty"` // of a failover
 }
 
 // At is an offset in a partition.
@@ -69,6 +72,9 @@ type Value struct {
 	Number   int64 `json:"n"`
 }
 
+// Cut is the mode of a failover that may lose what was acked last. In any other nothing may be lost.
+const Cut = "cut"
+
 // Kinds of anomalies.
 const (
 	Lost          = "lost"           // acked, never read, though what lies behind was
@@ -92,6 +98,9 @@ const (
 	StartBeyond   = "start-beyond"   // the log start lies above what anybody asked to delete
 	CommitBack    = "commit-back"    // a committed offset that was replaced before the question
 	CommitBeyond  = "commit-beyond"  // a committed offset above the log end
+	GroupApart    = "group-apart"    // after a failover a group resumes elsewhere than at its committed offset
+	BeyondCut     = "beyond-cut"     // the region that took over has offsets beyond the boundary that its failover reported
+	Torn          = "torn"           // what it has is no cut: something is there that began after the ack of what is not
 	CommitAlien   = "commit-unknown" // a committed offset that nobody committed
 )
 
@@ -110,6 +119,18 @@ type Report struct {
 	Counts  map[string]int `json:"anomalies"`
 	First   []Anomaly      `json:"first,omitempty"`
 	Commits int            `json:"commits"`
+	// Complete tells whether everything was read in the end; without it nobody can tell what the last acks are worth.
+	Complete bool      `json:"read_to_the_end"`
+	Failover *Takeover `json:"failover,omitempty"`
+}
+
+// Takeover is what is found in the region that took over.
+type Takeover struct {
+	Mode    string `json:"mode"`
+	Read    int    `json:"read"`             // records
+	Deleted int    `json:"deleted"`          // records that were not read, as somebody had asked to delete them
+	Resumed int    `json:"resumed"`          // places where groups go on, counted by member and partition
+	Beyond  int    `json:"acked_beyond_cut"` // records that were acked and that the cut does not hold
 }
 
 const kept = 10

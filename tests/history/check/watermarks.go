@@ -26,6 +26,7 @@ func (c *checker) tells(agent string, partition int32, end, start int64) {
 		own = &told{}
 		c.agents[place{agent, partition}] = own
 	}
+	c.reaches(partition, end)
 	for _, t := range []*told{own, &c.part(partition).told} {
 		t.end.raise(bound{end, c.at, EndBack})
 		t.start.raise(bound{start, c.at, StartBack})
@@ -39,6 +40,7 @@ func (c *checker) below(kind string, p *pending, b bound, what string, partition
 }
 
 func (c *checker) beyond(p *pending, partition int32, start int64) {
+	c.begins(partition, start)
 	if deleted := c.part(partition).deleted; start > deleted {
 		c.report.add(StartBeyond, fmt.Sprintf("%s says that partition %d begins at %d, but only what is below %d was to be deleted", p.event.Agent, partition, start, deleted), p.at, c.at)
 	}
