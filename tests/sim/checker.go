@@ -147,6 +147,7 @@ func (c *checker) entry(r *Region, raw metastore.RawEntry) {
 	}
 	c.sameGroups(r)
 	c.sameTopics("region "+r.name, r.oracle, c.book(r).topics)
+	c.references(r)
 	c.remember(r, base.Seq(in.Entry.Seq))
 }
 

@@ -35,6 +35,8 @@
 //	K16 what somebody is told was so at some instant between the question and the answer: that records, groups and offsets are deleted,
 //	    how many partitions there are, a setting, what a group has committed, which groups there are. A request that is sent
 //	    again, or comes late, changes nothing of that.
+//	K17 of each object of a region the state counts the spans that lie in it, in its own topics and in the image: an object
+//	    that nothing counts is nobody's.
 //
 // The same seed gives the same run. A failing seed replays with
 //

@@ -150,3 +150,34 @@ func (c *checker) sameShown(image *state.State, want map[base.TopicID]*topicMode
 		}
 	}
 }
+
+// references holds K17.
+func (c *checker) references(r *Region) {
+	count := map[base.ObjectID]int64{}
+	note := func(st *state.State) {
+		for _, t := range st.Topics() {
+			for p := range t.Partitions() {
+				for _, sp := range t.Partition(p).Spans {
+					if sp.Residency == state.Local {
+						count[sp.Object]++
+					}
+				}
+			}
+		}
+	}
+	note(r.oracle)
+	if l := r.link(); l != nil {
+		note(l.Image())
+	}
+	for _, id := range r.oracle.Objects() {
+		if o := r.oracle.Object(id); o.References != count[id] {
+			c.w.fail("K17: region %s counts %d spans in object %s, there are %d", r.name, o.References, id, count[id])
+			return
+		}
+		delete(count, id)
+	}
+	for id := range count {
+		c.w.fail("K17: region %s does not know object %s, which has spans", r.name, id)
+		return
+	}
+}

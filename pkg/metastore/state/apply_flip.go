@@ -39,6 +39,9 @@ func (s *State) applyRegionFlipped(ev *metalogpb.RegionFlipped, ctx *eventContex
 		if t.Info().Visible {
 			boundary = append(boundary, s.adoptTopic(t, epoch)...)
 		}
+		if s.Topic(t.Info().ID) != t { // it ends with the image, and so does its claim to this region's objects
+			image.releaseSpans(t)
+		}
 	}
 	for name, g := range image.groups {
 		if l.WantsGroup(name) && !l.LocalGroup(name) {

@@ -98,6 +98,10 @@ func (s *State) dropTopic(t *Topic, id base.TopicID) {
 	if name := t.Info().Name; s.TopicByName(name) == t {
 		s.byName.Delete(name)
 	}
+	s.releaseSpans(t)
+}
+
+func (s *State) releaseSpans(t *Topic) {
 	for _, c := range *t.cells.Load() {
 		for _, sp := range c.now.Load().Spans {
 			s.release(sp)

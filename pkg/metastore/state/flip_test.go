@@ -141,6 +141,34 @@ func TestFlipLeavesOut(t *testing.T) {
 	if n := len(p.dst.replica.Links()[0].Info().Boundary); n != 3 {
 		t.Errorf("the boundary names %d partitions, want 3", n)
 	}
+	p.countsSpans(1)
+}
+
+// countsSpans compares the references of B's objects with the spans of its topics: a collector relies on them. none is how many
+// objects there are that nothing names.
+func (p *pair) countsSpans(none int) {
+	p.dst.t.Helper()
+	count := map[base.ObjectID]int64{}
+	for _, topic := range p.dst.replica.Topics() {
+		for i := range topic.Partitions() {
+			for _, sp := range topic.Partition(i).Spans {
+				if sp.Residency == state.Local {
+					count[sp.Object]++
+				}
+			}
+		}
+	}
+	for _, id := range p.dst.replica.Objects() {
+		if n := p.dst.replica.Object(id).References; n != count[id] {
+			p.dst.t.Errorf("object %s is named %d times, and counted %d times", id, count[id], n)
+		}
+		if count[id] == 0 {
+			none--
+		}
+	}
+	if none != 0 {
+		p.dst.t.Errorf("%d objects too few are named by nothing", none)
+	}
 }
 
 // Ids that B hands out after the flip are of its epoch's stripe. Writer sessions of before end with it, so that nothing that

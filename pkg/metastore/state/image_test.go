@@ -157,6 +157,7 @@ func TestTopicRecreatedAtSource(t *testing.T) {
 			if topic, ok := p.shows("orders"); !ok || topic.Info().ID != want || !topic.Writable() {
 				t.Fatalf("%s: after the flip %+v, want %s", policy, topic.Info(), want)
 			}
+			p.countsSpans(1) // that of the life which ended with the image
 		}
 	}
 }

@@ -66,7 +66,7 @@ func (s *State) message() *metalogpb.Snapshot {
 	for _, x := range s.Sessions() {
 		m.Sessions = append(m.Sessions, x.message())
 	}
-	for _, id := range slices.SortedFunc(maps.Keys(s.objects), base.ObjectID.Compare) {
+	for _, id := range s.Objects() {
 		o := s.objects[id]
 		m.Objects = append(m.Objects, &metalogpb.ObjectState{
 			Session: uint64(id.Session), Number: uint64(id.Number), Size: o.Size, References: o.References,

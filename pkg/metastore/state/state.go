@@ -1,6 +1,8 @@
 package state
 
 import (
+	"maps"
+	"slices"
 	"sort"
 	"sync"
 	"sync/atomic"
@@ -132,6 +134,11 @@ func (s *State) Sessions() []*Session {
 
 // Object returns an object that events name, or nil. Applying goroutine only.
 func (s *State) Object(id base.ObjectID) *Object { return s.objects[id] }
+
+// Objects returns the ids of all objects that events name, sorted. Applying goroutine only.
+func (s *State) Objects() []base.ObjectID {
+	return slices.SortedFunc(maps.Keys(s.objects), base.ObjectID.Compare)
+}
 
 // Group returns a group, or nil. Applying goroutine only.
 func (s *State) Group(name string) *Group { return s.groups[name] }
