@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/gnomon-stream/gnomon/internal/witness"
@@ -35,6 +37,9 @@ func history(t *testing.T, d *harness.Dev, rows *witness.Ledger) {
 		}
 	}
 	adm := kadm.NewClient(cl)
+	if _, err := adm.CreateTopic(ctx, 1, -1, nil, "more"); !errors.Is(err, kerr.PolicyViolation) {
+		t.Errorf("a topic more than the region may have: %v", err)
+	}
 	offsets := kadm.Offsets{}
 	offsets.Add(kadm.Offset{Topic: "t", Partition: 1, At: 33, LeaderEpoch: -1, Metadata: "from before"})
 	if err := adm.CommitAllOffsets(ctx, "g", offsets); err != nil {
@@ -56,7 +61,7 @@ func history(t *testing.T, d *harness.Dev, rows *witness.Ledger) {
 func TestBootstrapFromSnapshot(t *testing.T) {
 	t.Parallel()
 	d := harness.NewDev(t)
-	a := d.Start("--region", "a", "--snapshot-every", "40")
+	a := d.Start("--region", "a", "--snapshot-every", "40", "--max-topics", "2", "--max-partitions", "4")
 	rows := witness.NewLedger()
 	history(t, d, rows)
 	a.Kill() // A itself starts from its snapshot, archive and what is left in etcd
