@@ -102,7 +102,7 @@ func (r *region) land() {
 		r.t.Fatalf("at seq %d the replica differs from the working state", r.replica.Head().Seq)
 	}
 	sameView(r.t, "the serving view", r.replica, r.view)
-	sameCounts(r.t, r.replica, r.st())
+	sameCounts(r.t, restored(r.t, r.replica), r.replica)
 }
 
 func (r *region) input(seq base.Seq, value []byte) state.Input {
@@ -214,7 +214,7 @@ func restored(t testing.TB, st *state.State) *state.State {
 	return out
 }
 
-// sameCounts: a state that has come all the way counts what one that was restored does, and so do images.
+// sameCounts: a state that has come all the way counts what one does that was restored, from the start; and so do images.
 func sameCounts(t testing.TB, want, got *state.State) {
 	t.Helper()
 	if want.Counts() != got.Counts() {
