@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"flag"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,16 +17,30 @@ import (
 	"github.com/gnomon-stream/gnomon/tests/history/check"
 )
 
+// lifetime is how long region A lives; beyond a moment, both regions have faults meanwhile.
+//
+//	go test ./tests/history -run TestAfter -v -timeout 30m -lifetime 3m -seed 7
+var lifetime = flag.Duration("lifetime", faultRoom, "how long the first region lives before it is lost, with faults in both but for the last moment")
+
+const faultRoom = 2 * time.Second
+
 // flipped runs the workload in A until A dies, by a cut or fenced, has B asked as an operator would, and returns the files.
 func flipped(t *testing.T, cut bool) (report check.Report, files []string) {
 	t.Helper()
-	x := harness.NewClusterPair(t, harness.ClusterConfig{Agents: 2, Coordinators: 1}, harness.ClusterConfig{Agents: 2, Coordinators: 1})
+	cfg := harness.ClusterConfig{Agents: 2, Coordinators: 2, Coordinator: []string{"--snapshot-every", "500"}}
+	x := harness.NewClusterPair(t, cfg, cfg)
 	dir := t.TempDir()
 	files = []string{filepath.Join(dir, "history.jsonl"), filepath.Join(dir, "after.jsonl")}
-	w := &Workload{Brokers: x.A.Kafka(), Topic: "t", Partitions: 3, Records: 10_000, For: 4 * time.Second, Rate: 600}
+	w := &Workload{Brokers: x.A.Kafka(), Topic: "t", Partitions: 3, Records: 1_000_000, For: time.Hour, Rate: 600}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
 	done := make(chan error, 1)
-	go func() { done <- recordTo(files[0], func(rec *Recorder) error { return w.Run(t.Context(), rec) }) }()
-	time.Sleep(2 * time.Second) // of load
+	go func() { done <- recordTo(files[0], func(rec *Recorder) error { return w.Run(ctx, rec) }) }()
+	r := rand.New(rand.NewPCG(*seed, 0))
+	for began := time.Now(); time.Since(began) < *lifetime-faultRoom; {
+		befall(t, r, began, []*harness.Cluster{x.A, x.B}[r.IntN(2)])
+	}
+	time.Sleep(min(*lifetime, faultRoom))
 	if cut {
 		if r := x.B.TryAdmin(x.B.Leader(), "shadow", "pause", harness.Link); r.Code != 0 {
 			t.Fatalf("the link is not paused: %s%s", r.Out, r.Err)
@@ -34,14 +51,15 @@ func flipped(t *testing.T, cut bool) (report check.Report, files []string) {
 	if cut {
 		x.A.Etcd.Kill()
 	}
-	f, r := x.Failover()
+	f, result := x.Failover()
 	if want := map[bool]string{true: "cut", false: "fenced"}[cut]; f.Mode != want {
 		t.Fatalf("the failover is %q, want %q", f.Mode, want)
 	}
 	path := filepath.Join(dir, "failover.json")
-	if err := os.WriteFile(path, []byte(r.Out), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(result.Out), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	stop()
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -39,6 +40,16 @@ var faults = []struct {
 			leader.Resume()
 			time.Sleep(upTo(r, 100*time.Millisecond))
 		}
+	}},
+	{"etcd is paused", func(c *harness.Cluster, r *rand.Rand) {
+		c.Etcd.Signal(syscall.SIGSTOP)
+		defer c.Etcd.Signal(syscall.SIGCONT)
+		time.Sleep(upTo(r, awayMax))
+	}},
+	{"an agent is asked to stop", func(c *harness.Cluster, r *rand.Rand) {
+		n := anAgent(c, r)
+		n.Term()
+		n.Start()
 	}},
 	{"the leader is asked to stop", func(c *harness.Cluster, _ *rand.Rand) {
 		leader := c.Leader()
@@ -80,11 +91,22 @@ func pause(r *rand.Rand, nodes ...*harness.Node) {
 	}
 }
 
+// befall has one fault, after a while.
+func befall(t *testing.T, r *rand.Rand, began time.Time, c *harness.Cluster) {
+	t.Helper()
+	time.Sleep(upTo(r, 2*time.Second))
+	f := faults[r.IntN(len(faults))]
+	at := time.Since(began)
+	f.befall(c, r)
+	t.Logf("%5.1f s: region %s: %s, for %.1f s", at.Seconds(), c.Config.Name, f.name, (time.Since(began) - at).Seconds())
+}
+
 // Three agents and two coordinators, killed and paused while the workload runs: the history has no anomaly.
 //
 //	go test ./tests/history -run TestHistoryUnderFaults -v -timeout 30m -duration 15m -seed 7 -keep /tmp
 func TestHistoryUnderFaults(t *testing.T) {
-	c := harness.NewCluster(t, harness.ClusterConfig{})
+	// Snapshots and trims come often, so that processes start from each kind of place.
+	c := harness.NewCluster(t, harness.ClusterConfig{Coordinator: []string{"--snapshot-every", "500"}})
 	dir := *keep
 	if dir == "" {
 		dir = t.TempDir()
@@ -98,11 +120,7 @@ func TestHistoryUnderFaults(t *testing.T) {
 	go func() { done <- recordTo(path, func(rec *Recorder) error { return w.Run(t.Context(), rec) }) }()
 	r := rand.New(rand.NewPCG(*seed, 0))
 	for began := time.Now(); time.Since(began) < *duration-3*time.Second; {
-		time.Sleep(upTo(r, 2*time.Second))
-		f := faults[r.IntN(len(faults))]
-		at := time.Since(began)
-		f.befall(c, r)
-		t.Logf("%5.1f s: %s, for %.1f s", at.Seconds(), f.name, (time.Since(began) - at).Seconds())
+		befall(t, r, began, c)
 	}
 	if err := <-done; err != nil {
 		t.Fatal(err)
