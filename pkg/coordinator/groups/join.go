@@ -92,9 +92,6 @@ func (t *turn) join(g *group, n *member, req *kmsg.JoinGroupRequest, w *joinWait
 		t.refuseJoin(w, kerr.InconsistentGroupProtocol.Code)
 		return
 	}
-	if len(g.members) == 0 {
-		g.protocolType = strings.Clone(req.ProtocolType)
-	}
 	_, announced := g.pending[n.id]
 	switch {
 	case n.id == "" && n.instance != "":
@@ -103,15 +100,15 @@ func (t *turn) join(g *group, n *member, req *kmsg.JoinGroupRequest, w *joinWait
 			t.replaceStatic(g, old, n, w)
 			return
 		}
-		t.addMember(g, n, w)
+		t.addMember(g, n, req, w)
 	case n.id == "" && req.Version >= versionAnnounced:
 		t.announce(g, n, w)
 	case n.id == "":
 		n.id = t.m.cfg.NewMemberID(n.client.ID)
-		t.addMember(g, n, w)
+		t.addMember(g, n, req, w)
 	case announced && n.instance == "":
 		g.unannounce(n.id)
-		t.addMember(g, n, w)
+		t.addMember(g, n, req, w)
 	default:
 		t.joinAgain(g, n, w)
 	}
@@ -149,7 +146,10 @@ func (t *turn) announce(g *group, n *member, w *joinWait) {
 	t.refuseJoin(w, kerr.MemberIDRequired.Code)
 }
 
-func (t *turn) addMember(g *group, n *member, w *joinWait) {
+func (t *turn) addMember(g *group, n *member, req *kmsg.JoinGroupRequest, w *joinWait) {
+	if len(g.members) == 0 {
+		g.protocolType = strings.Clone(req.ProtocolType)
+	}
 	g.grown = g.grown || g.gathering
 	g.add(n)
 	t.waitJoin(g, n, w)

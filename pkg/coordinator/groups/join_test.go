@@ -43,6 +43,22 @@ func TestJoinRefusals(t *testing.T) {
 	}
 }
 
+// Whoever is refused changes nothing: a group that is empty for now keeps its protocol type.
+func TestRefusedMemberLeavesNothing(t *testing.T) {
+	w := newWorld(t, Config{})
+	a := w.join(3, "", "", "range")
+	w.settleAll([]string{a.join.MemberID})
+	w.want(w.leave(3, a.join.MemberID, ""), 0)
+	w.wantState(Empty)
+	req := kmsg.NewPtrJoinGroupRequest()
+	req.Version, req.Group, req.MemberID, req.ProtocolType, req.SessionTimeoutMillis = 9, "g", "nobody", "connect", 10_000
+	req.Protocols = []kmsg.JoinGroupRequestProtocol{{Name: "default"}}
+	w.want(w.joinReq(req), kerr.UnknownMemberID.Code)
+	if got := w.m.Describe("g").ProtocolType; got != "consumer" {
+		t.Fatalf("the group's protocol type is %q now", got)
+	}
+}
+
 // KIP-394: a dynamic member is announced first, and only then joins; one that never comes holds nobody up for ever.
 func TestAnnouncedMember(t *testing.T) {
 	w := newWorld(t, Config{})
