@@ -12,7 +12,7 @@ func laxConfigs(d *difference) bool {
 var configRules = []*rule{
 	{
 		api: "DescribeConfigs", name: "INVALID_TOPIC_EXCEPTION for a name that no topic can have; kfake: UNKNOWN_TOPIC_OR_PARTITION",
-		why: "As Kafka (ConfigHelper).", rare: true,
+		why: "As Kafka (ConfigHelper).",
 		where: func(d *difference) bool {
 			return d.codes(kerr.InvalidTopicException.Code, kerr.UnknownTopicOrPartition.Code)
 		},

@@ -24,7 +24,7 @@ var (
 )
 
 const (
-	stepsPerSeed = 40
+	stepsPerSeed = 50
 	atOnce       = 6 // sequences under way: Gnomon's answers wait for disks, not for processors
 	// enoughSeeds is from how many on rare rules must explain something, too.
 	enoughSeeds = 1500
@@ -79,7 +79,8 @@ func runSequence(t *testing.T, seed int, gnomon string) outcome {
 	g, k := newSide("gnomon", gnomon, prefix), newSide("kfake", fake.ListenAddrs()[0], prefix)
 	defer g.close()
 	defer k.close()
-	w := &world{Rand: rand.New(rand.NewPCG(uint64(seed), 0)), prefix: prefix, known: k, now: time.Now().UnixMilli() - 60_000}
+	w := &world{Rand: rand.New(rand.NewPCG(uint64(seed), 0)), prefix: prefix, now: time.Now().UnixMilli() - 60_000}
+	defer g.ask("main", w.end())
 	next := w.begin()
 	for range stepsPerSeed {
 		ga, ka := ask(next, g, k)

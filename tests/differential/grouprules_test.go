@@ -39,7 +39,7 @@ var groupRules = []*rule{
 	{
 		api: "JoinGroup", name: "a refusal repeats the member id that the client sent; kfake: an empty one",
 		why:   "As Kafka (GroupMetadataManager.classicGroupJoin).",
-		where: func(d *difference) bool { return d.refused() && d.is("MemberID", "nobody", "") }, fields: []string{"MemberID"},
+		where: func(d *difference) bool { return d.refused() && d.is("MemberID", "*", "") }, fields: []string{"MemberID"},
 	},
 	{
 		api: "JoinGroup", name: "UNKNOWN_MEMBER_ID for a stranger, whatever the protocols; kfake: INCONSISTENT_GROUP_PROTOCOL",
@@ -54,7 +54,7 @@ var groupRules = []*rule{
 		where: func(d *difference) bool {
 			return !d.refused() && d.roots.gnomon.fields["LeaderID"] != d.roots.kfake.fields["LeaderID"]
 		},
-		fields: []string{"", "LeaderID"}, rare: true,
+		fields: []string{"", "LeaderID"},
 	},
 	{
 		api: "JoinGroup", name: "the protocol type of a refused member does not stay; kfake refuses others for it with INCONSISTENT_GROUP_PROTOCOL",
@@ -62,6 +62,13 @@ var groupRules = []*rule{
 		where: func(d *difference) bool {
 			of := d.roots.gnomon.fields["ErrorCode"]
 			return (of == "0" || of == code(kerr.MemberIDRequired)) && d.roots.kfake.fields["ErrorCode"] == code(kerr.InconsistentGroupProtocol)
+		},
+	},
+	{
+		api: "JoinGroup", name: "a static member that comes again makes a rebalance if another protocol is chosen; kfake: if it speaks others than before",
+		why: "As Kafka (GroupMetadataManager.updateStaticMemberThenRebalanceOrCompleteJoin).", parts: true, rare: true,
+		where: func(d *difference) bool {
+			return !d.refused() && d.req.(*kmsg.JoinGroupRequest).InstanceID != nil && d.roots.gnomon.fields["Generation"] != d.roots.kfake.fields["Generation"]
 		},
 	},
 	{

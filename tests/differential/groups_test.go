@@ -13,22 +13,22 @@ import (
 )
 
 var groupKinds = []kind{
-	{5, (*world).newcomer},
+	{7, (*world).newcomer},
 	{4, (*world).rebalance},
-	{6, (*world).sync},
+	{8, (*world).sync},
 	{4, (*world).heartbeat},
-	{3, (*world).leave},
+	{4, (*world).leave},
 	{3, (*world).refusedJoin},
 	{3, (*world).refusedSync},
 	{3, (*world).describeGroups},
-	{2, (*world).listGroups},
+	{4, (*world).listGroups},
 	{2, (*world).deleteGroups},
 }
 
 // slots are the places of members in a group. The last one is a static member.
 var slots = []string{"m0", "m1", "static"}
 
-func (w *world) slot() string { return slots[min(w.IntN(len(slots)), w.IntN(len(slots)))] }
+func (w *world) slot() string { return pick(w, slots...) }
 
 // instanceOf is the instance id of a member, nil for a dynamic one.
 func instanceOf(member string) *string {
@@ -49,14 +49,14 @@ func (s *side) present(group string) []string {
 	return out
 }
 
-// joinRequest is what a member joins with: always the same subscription.
+// joinRequest is what a member joins with: always the same subscription, by the protocols that it speaks.
 func (s *side) joinRequest(version int16, member, id string) *kmsg.JoinGroupRequest {
 	group, _, _ := strings.Cut(member, "/")
 	req := kmsg.NewPtrJoinGroupRequest()
 	req.Version, req.Group, req.MemberID, req.ProtocolType = version, group, id, "consumer"
 	req.SessionTimeoutMillis, req.RebalanceTimeoutMillis = 60_000, 60_000
 	req.InstanceID = instanceOf(member)
-	for _, name := range []string{"range", "sticky"} {
+	for _, name := range s.speaks[member] {
 		p := kmsg.NewJoinGroupRequestProtocol()
 		meta := kmsg.NewConsumerMemberMetadata()
 		meta.Topics = []string{s.prefix + "t1"}
@@ -82,6 +82,9 @@ func (s *side) learnJoined(group string, members []string, answers []answer) {
 		case r.ErrorCode == 0:
 			s.learnMember(members[i], r.MemberID)
 			s.round[group], s.leader[group] = r.Generation, r.LeaderID
+			if r.Protocol != nil {
+				s.protocol[group] = *r.Protocol
+			}
 		case r.ErrorCode == kerr.UnknownMemberID.Code || r.ErrorCode == kerr.FencedInstanceID.Code:
 			delete(s.members, members[i])
 		}
@@ -133,12 +136,16 @@ func (w *world) newcomer() step {
 	if slot == "static" {
 		version = w.version(5, 9)
 	}
+	both := []string{"range", "sticky"}
+	speaks := pick(w, both, both, both, both, both[:1], both[:1], both[1:], []string{"other"})
 	return func(s *side) []answer {
 		member := group + "/" + slot
 		if s.members[member] != "" && slot != "static" {
 			return []answer{s.ask("main", s.heartbeatRequest(group, s.members[member], s.round[group]))}
 		}
 		others := slices.DeleteFunc(s.present(group), func(m string) bool { return m == member })
+		had := s.speaks[member]
+		s.speaks[member] = speaks
 		var out []answer
 		id := ""
 		if slot != "static" && version >= 4 {
@@ -150,7 +157,11 @@ func (w *world) newcomer() step {
 			id = r.MemberID
 			s.memberOf[id] = member
 		}
-		return append(out, s.gather(version, group, member, id, others)...)
+		joined := s.gather(version, group, member, id, others)
+		if r, ok := joined[0].resp.(*kmsg.JoinGroupResponse); !ok || r.ErrorCode != 0 {
+			s.speaks[member] = had // the group knows it as it was, if at all
+		}
+		return append(out, joined...)
 	}
 }
 
@@ -186,7 +197,7 @@ func (w *world) sync() step {
 			req := kmsg.NewPtrSyncGroupRequest()
 			req.Version, req.Group, req.MemberID, req.Generation = version, group, s.members[m], s.round[group]
 			req.InstanceID = instanceOf(m)
-			req.ProtocolType, req.Protocol = kmsg.StringPtr("consumer"), kmsg.StringPtr("range")
+			req.ProtocolType, req.Protocol = kmsg.StringPtr("consumer"), kmsg.StringPtr(s.protocol[group])
 			for _, of := range members {
 				a := kmsg.NewSyncGroupRequestGroupAssignment()
 				a.MemberID, a.MemberAssignment = s.members[of], fmt.Appendf(nil, "%s %d", of, n)
@@ -233,7 +244,7 @@ func (w *world) leave() step {
 	if version < 3 {
 		leaving = leaving[:1]
 	}
-	stranger := w.in(10)
+	stranger := w.in(20)
 	return one("main", func(s *side) kmsg.Request {
 		req := kmsg.NewPtrLeaveGroupRequest()
 		req.Version, req.Group, req.MemberID = version, group, s.members[leaving[0]]
@@ -263,9 +274,10 @@ func (w *world) leave() step {
 
 // refusedJoin is a join that no group takes.
 func (w *world) refusedJoin() step {
-	group, version, fault := w.group(), w.version(2, 9), w.IntN(7)
+	group, version, fault := w.group(), w.version(2, 9), w.IntN(9)
 	return func(s *side) []answer {
-		req := s.joinRequest(version, group+"/m0", "nobody")
+		s.speaks[group+"/nobody"] = []string{"range"}
+		req := s.joinRequest(version, group+"/nobody", "nobody")
 		switch fault {
 		case 0:
 			req.Group = ""
@@ -277,7 +289,7 @@ func (w *world) refusedJoin() step {
 			req.Protocols = nil
 		case 4:
 			req.ProtocolType = ""
-		case 5:
+		case 5, 6, 7:
 			req.ProtocolType = "connect"
 		}
 		return []answer{s.ask("main", req)}
@@ -297,7 +309,7 @@ func (w *world) refusedSync() step {
 		case fault == 1 && version >= 5:
 			req.Protocol, req.ProtocolType = kmsg.StringPtr("other"), kmsg.StringPtr("consumer")
 		case fault == 2 && version >= 5:
-			req.Protocol, req.ProtocolType = kmsg.StringPtr("range"), kmsg.StringPtr("connect")
+			req.Protocol, req.ProtocolType = kmsg.StringPtr(s.protocol[group]), kmsg.StringPtr("connect")
 		default:
 			req.Generation += 5
 		}
@@ -318,10 +330,10 @@ func (w *world) describeGroups() step {
 func (w *world) listGroups() step {
 	req := kmsg.NewPtrListGroupsRequest()
 	req.Version = w.version(0, 5)
-	if w.in(40) {
+	if w.in(25) {
 		req.StatesFilter = []string{pick(w, "Stable", "Empty", "PreparingRebalance", "CompletingRebalance", "Nonsense", "stable")}
 	}
-	if w.in(30) {
+	if w.in(20) {
 		req.TypesFilter = []string{pick(w, "classic", "consumer", "Classic", "nonsense")}
 	}
 	return plain(req)

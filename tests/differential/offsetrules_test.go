@@ -9,7 +9,7 @@ import (
 var offsetRules = []*rule{
 	{
 		api: "OffsetCommit", name: "a member of a group that nobody knows gets GROUP_ID_NOT_FOUND from version 9 on; kfake: ILLEGAL_GENERATION",
-		why:   "As Kafka (KIP-848, OffsetMetadataManager).",
+		why: "As Kafka (KIP-848, OffsetMetadataManager).", rare: true,
 		where: func(d *difference) bool { return d.codes(kerr.GroupIDNotFound.Code, kerr.IllegalGeneration.Code) },
 	},
 	{
@@ -29,7 +29,7 @@ var offsetRules = []*rule{
 	},
 	{
 		api: "OffsetCommit", name: "UNKNOWN_TOPIC_ID for no id, whoever commits; kfake: UNKNOWN_TOPIC_OR_PARTITION, or it looks at the committer first",
-		why: "As Kafka (KafkaApis, version 10).", rare: true,
+		why:   "As Kafka (KafkaApis, version 10).",
 		where: func(d *difference) bool { return d.is("ErrorCode", code(kerr.UnknownTopicID), "*") },
 	},
 	{

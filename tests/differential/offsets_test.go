@@ -14,7 +14,7 @@ var offsetKinds = []kind{
 	{2, (*world).findCoordinator},
 }
 
-func (w *world) group() string { return fmt.Sprint(w.prefix, "g", min(w.IntN(3), w.IntN(3))) }
+func (w *world) group() string { return fmt.Sprint(w.prefix, "g", min(w.IntN(2), w.IntN(3))) }
 
 // anyGroup draws a group that nobody has now and then.
 func (w *world) anyGroup() string {

@@ -1,21 +1,23 @@
 package differential
 
 import (
-	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 var recordKinds = []kind{
-	{14, (*world).produce},
+	{22, (*world).produce},
 	{9, (*world).fetch},
 	{6, (*world).listOffsets},
-	{3, (*world).deleteRecords},
+	{5, (*world).deleteRecords},
 	{2, (*world).initProducer},
 	{2, (*world).offsetForLeaderEpoch},
+	{2, (*world).fetchLimited},
+	{2, (*world).produceUnacked},
+	{2, (*world).describeProducers},
+	{1, (*world).transaction},
 }
 
 // place is a partition of a request.
@@ -37,104 +39,6 @@ func (w *world) places() []place {
 		seen[topic] = true
 	}
 	return out
-}
-
-// batchSpec is a batch in the making.
-type batchSpec struct {
-	records  int
-	values   int   // the first of its records' values
-	times    int64 // of the first record
-	gap      int64 // between records' times
-	producer string
-	stranger int64 // producer id that nobody gave out
-	epoch    int16 // to be added to the producer's
-	skip     int32 // to be added to the next sequence
-	breakage breakage
-}
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// batch encodes a batch for a partition, with the producer's next sequence there as the side knows it.
-func (b *batchSpec) batch(s *side, p place) []byte {
-	out := kmsg.RecordBatch{Magic: 2, PartitionLeaderEpoch: -1, ProducerID: -1, ProducerEpoch: -1, FirstSequence: -1}
-	for i := range b.records {
-		r := kmsg.Record{OffsetDelta: int32(i), TimestampDelta64: b.gap * int64(i), Key: fmt.Appendf(nil, "k%d", i), Value: fmt.Appendf(nil, "v%d", b.values+i)}
-		r.Length = int32(len(r.AppendTo(nil)) - 1) // its own length takes one byte
-		out.Records = r.AppendTo(out.Records)
-	}
-	out.NumRecords, out.LastOffsetDelta = int32(b.records), int32(b.records)-1
-	out.FirstTimestamp, out.MaxTimestamp = b.times, b.times+max(b.gap, 0)*int64(b.records-1)
-	if by, has := s.producers[b.producer]; has {
-		out.ProducerID, out.ProducerEpoch = by.id, by.epoch+b.epoch
-		out.FirstSequence = s.next[b.sequenceKey(p)] + b.skip
-		if b.epoch > 0 {
-			out.FirstSequence = b.skip
-		}
-	}
-	if b.stranger != 0 {
-		out.ProducerID, out.ProducerEpoch, out.FirstSequence = b.stranger, 0, max(b.skip, 0)
-	}
-	raw := out.AppendTo(nil)
-	binary.BigEndian.PutUint32(raw[8:], uint32(len(raw)-12))
-	seal(raw)
-	if b.breakage.do != nil {
-		raw = b.breakage.do(raw)
-	}
-	return raw
-}
-
-func (b *batchSpec) sequenceKey(p place) string { return fmt.Sprint(b.producer, p.topic, p.partition) }
-
-// seal sets the checksum.
-func seal(raw []byte) []byte {
-	binary.BigEndian.PutUint32(raw[17:], crc32.Checksum(raw[21:], castagnoli))
-	return raw
-}
-
-// breakage makes a batch unsound, as a broken client could send it.
-type breakage struct {
-	name string
-	do   func(b []byte) []byte
-}
-
-var breakages = []breakage{
-	{"checksum", func(b []byte) []byte { b[17] ^= 1; return b }},
-	{"magic 1", func(b []byte) []byte { b[16] = 1; return b }},
-	{"magic 9", func(b []byte) []byte { b[16] = 9; return b }},
-	{"cut off", func(b []byte) []byte { return b[:len(b)-3] }},
-	{"cut off in the header", func(b []byte) []byte { return b[:30] }},
-	{"last offset delta", func(b []byte) []byte { b[26]++; return seal(b) }},
-	{"number of records", func(b []byte) []byte { b[60]++; return seal(b) }},
-	{"control batch", func(b []byte) []byte { b[22] |= 0x20; return seal(b) }},
-	{"unknown codec", func(b []byte) []byte { b[22] |= 0x05; return seal(b) }},
-	{"base offset", func(b []byte) []byte { b[7] = 5; return b }},
-	{"nothing", func([]byte) []byte { return nil }},
-	{"two batches", func(b []byte) []byte { return append(b, b...) }},
-	{"length", func(b []byte) []byte { binary.BigEndian.PutUint32(b[8:], 1<<30); return b }},
-	{"no records", func(b []byte) []byte { binary.BigEndian.PutUint32(b[57:], 0); return seal(b) }},
-	{"beyond max.message.bytes", func(b []byte) []byte {
-		b = append(b, make([]byte, 1100*1024)...)
-		binary.BigEndian.PutUint32(b[8:], uint32(len(b)-12))
-		return seal(b)
-	}},
-}
-
-func (w *world) draftBatch() *batchSpec {
-	b := &batchSpec{records: 1 + w.IntN(4), values: w.values, times: w.now + int64(w.IntN(50)), gap: pick[int64](w, 0, 1, 7, -2)}
-	w.values += b.records
-	if w.in(45) && len(w.known.producers) > 0 {
-		b.producer = fmt.Sprint("p", w.IntN(3))
-		if w.in(25) {
-			b.skip = pick[int32](w, 1, -1, -2, 5, -9)
-		}
-		if w.in(8) {
-			b.epoch = pick[int16](w, 1, -1)
-		}
-	}
-	if w.in(10) {
-		b.breakage = pick(w, breakages...)
-	}
-	return b
 }
 
 func (w *world) produce() step {
@@ -207,15 +111,15 @@ func learnProduced(s *side, at []place, batches []*batchSpec, resp kmsg.Response
 		if b.producer == "" || !ok[fmt.Sprint(p.topic, p.partition)] {
 			continue
 		}
-		by := s.producers[b.producer]
-		switch n := s.next[b.sequenceKey(p)] + b.skip + int32(b.records); {
-		case b.epoch > 0: // a new epoch begins all sequences anew
-			by.epoch += b.epoch
-			s.producers[b.producer] = by
+		t, key := b.turn(s, p), b.sequenceKey(p)
+		switch by := s.producers[b.producer]; {
+		case t.again:
+		case t.epoch > by.epoch: // all sequences begin anew
 			s.forgetSequences(b.producer)
-			s.next[b.sequenceKey(p)] = b.skip + int32(b.records)
-		case n > s.next[b.sequenceKey(p)]:
-			s.next[b.sequenceKey(p)] = n
+			s.producers[b.producer] = producer{by.id, t.epoch}
+			s.next[key], s.last[key] = t.first+t.count, t.sequences
+		case t.first+t.count > s.next[key]:
+			s.next[key], s.last[key] = t.first+t.count, t.sequences
 		}
 	}
 }
@@ -224,13 +128,14 @@ func (s *side) forgetSequences(producer string) {
 	for key := range s.next {
 		if len(key) >= len(producer) && key[:len(producer)] == producer {
 			delete(s.next, key)
+			delete(s.last, key)
 		}
 	}
 }
 
 func (w *world) initProducer() step {
-	name, version := fmt.Sprint("p", w.IntN(3)), w.version(0, 5)
-	again, wrong := version >= 3 && w.in(40), w.in(30)
+	name, version := w.producer(), w.version(0, 5)
+	again, wrong := version >= 3 && w.in(60), w.in(30)
 	return one("main", func(s *side) kmsg.Request {
 		req := kmsg.NewPtrInitProducerIDRequest()
 		req.Version, req.TransactionTimeoutMillis = version, 60_000
@@ -251,6 +156,24 @@ func (w *world) initProducer() step {
 	})
 }
 
+// atHead asks for the ends of partitions, and then for what it is about. A Fetch that does not wait may miss what was acked a moment
+// ago, as an agent's view follows the log; who asks for the end waits until the view is there.
+func atHead(at []place, build func(s *side) kmsg.Request) step {
+	return func(s *side) []answer {
+		ends := kmsg.NewPtrListOffsetsRequest()
+		ends.Version, ends.ReplicaID = 7, -1
+		for _, p := range at {
+			t := kmsg.NewListOffsetsRequestTopic()
+			t.Topic = p.topic
+			rp := kmsg.NewListOffsetsRequestTopicPartition()
+			rp.Partition, rp.Timestamp, rp.CurrentLeaderEpoch = p.partition, -1, -1
+			t.Partitions = append(t.Partitions, rp)
+			ends.Topics = append(ends.Topics, t)
+		}
+		return []answer{s.ask("main", ends), s.ask("main", build(s))}
+	}
+}
+
 func (w *world) fetch() step {
 	version := w.version(4, 18)
 	at := w.places()
@@ -267,7 +190,7 @@ func (w *world) fetch() step {
 		offsets, epochs = append(offsets, offset), append(epochs, w.leaderEpoch())
 	}
 	isolation, session := int8(w.IntN(2)), w.in(10)
-	return one("main", func(s *side) kmsg.Request {
+	return atHead(at, func(s *side) kmsg.Request {
 		req := kmsg.NewPtrFetchRequest()
 		req.Version, req.MaxWaitMillis, req.MinBytes, req.MaxBytes, req.IsolationLevel = version, 0, 0, 10<<20, isolation
 		if req.SessionEpoch = -1; session {
@@ -284,7 +207,68 @@ func (w *world) fetch() step {
 			req.Topics = append(req.Topics, t)
 		}
 		return req
-	}, nil)
+	})
+}
+
+// fetchLimited asks for few bytes, so that the first batch is all that fits, or some are.
+func (w *world) fetchLimited() step {
+	version, p, offset := w.version(4, 18), place{topic: w.topic()}, int64(w.IntN(6))
+	p.id = func(s *side) [16]byte { return s.topics[p.topic] }
+	partitionBytes, bytes := pick[int32](w, 0, 1, 100, 170, 1<<20), pick[int32](w, 1, 100, 1<<20)
+	return atHead([]place{p}, func(s *side) kmsg.Request {
+		req := kmsg.NewPtrFetchRequest()
+		req.Version, req.MaxWaitMillis, req.MinBytes, req.MaxBytes, req.SessionEpoch = version, 0, 1, bytes, -1
+		t := kmsg.NewFetchRequestTopic()
+		if t.Topic = p.topic; version >= 13 {
+			t.Topic, t.TopicID = "", p.id(s)
+		}
+		rp := kmsg.NewFetchRequestTopicPartition()
+		rp.FetchOffset, rp.PartitionMaxBytes = offset, partitionBytes
+		t.Partitions = append(t.Partitions, rp)
+		req.Topics = append(req.Topics, t)
+		return req
+	})
+}
+
+// produceUnacked sends a batch that gets no answer, and one behind it whose offset tells what became of the first.
+func (w *world) produceUnacked() step {
+	version := w.version(3, 12)
+	p := place{topic: w.topic()} // mostly there, as an error ends the sequence
+	first, second := w.draftBatch(), w.draftBatch()
+	first.producer = "" // idempotence wants acks of all
+	second.producer, second.breakage = "", breakage{}
+	return func(s *side) []answer {
+		var out []answer
+		for i, b := range []*batchSpec{first, second} {
+			req := kmsg.NewPtrProduceRequest()
+			req.Version, req.Acks, req.TimeoutMillis = version, int16(-i), 5000
+			t := kmsg.NewProduceRequestTopic()
+			t.Topic = p.topic
+			rp := kmsg.NewProduceRequestTopicPartition()
+			rp.Partition, rp.Records = p.partition, b.batch(s, p)
+			t.Partitions = append(t.Partitions, rp)
+			req.Topics = append(req.Topics, t)
+			out = append(out, s.ask("main", req))
+		}
+		return out
+	}
+}
+
+func (w *world) describeProducers() step {
+	req := kmsg.NewPtrDescribeProducersRequest()
+	for _, p := range w.places() {
+		t := kmsg.NewDescribeProducersRequestTopic()
+		t.Topic, t.Partitions = p.topic, []int32{p.partition}
+		req.Topics = append(req.Topics, t)
+	}
+	return plain(req)
+}
+
+// transaction asks for what is not there.
+func (w *world) transaction() step {
+	req := kmsg.NewPtrInitProducerIDRequest()
+	req.Version, req.TransactionalID, req.TransactionTimeoutMillis = w.version(0, 5), kmsg.StringPtr(w.prefix+"transaction"), 60_000
+	return plain(req)
 }
 
 func (w *world) listOffsets() step {
@@ -293,7 +277,7 @@ func (w *world) listOffsets() step {
 	var times []int64
 	var epochs []func(*side) int32
 	for range at {
-		times = append(times, pick(w, -1, -2, -3, -4, -5, -1, -2, -3, -6, -7, 0, w.now-5, w.now, w.now+3, w.now+20, w.now+100))
+		times = append(times, pick(w, -1, -2, -3, -4, -5, -1, -2, -3, -3, -6, -7, 0, w.now-5, w.now, w.now+3, w.now+20, w.now+100))
 		epochs = append(epochs, w.leaderEpoch())
 	}
 	isolation := int8(w.IntN(2))
@@ -312,9 +296,11 @@ func (w *world) listOffsets() step {
 	}, nil)
 }
 
+// deleteRecords deletes, and then looks for what is left.
 func (w *world) deleteRecords() step {
-	req := kmsg.NewPtrDeleteRecordsRequest()
+	req, look := kmsg.NewPtrDeleteRecordsRequest(), kmsg.NewPtrListOffsetsRequest()
 	req.Version, req.TimeoutMillis = w.version(0, 2), 5000
+	look.Version, look.ReplicaID = w.version(7, 10), -1
 	for _, p := range w.places() {
 		t := kmsg.NewDeleteRecordsRequestTopic()
 		t.Topic = p.topic
@@ -322,8 +308,15 @@ func (w *world) deleteRecords() step {
 		rp.Partition, rp.Offset = p.partition, pick[int64](w, 0, 1, 2, 3, 5, 8, -1, -2, 1000)
 		t.Partitions = append(t.Partitions, rp)
 		req.Topics = append(req.Topics, t)
+
+		lt := kmsg.NewListOffsetsRequestTopic()
+		lt.Topic = p.topic
+		lp := kmsg.NewListOffsetsRequestTopicPartition()
+		lp.Partition, lp.Timestamp, lp.CurrentLeaderEpoch = p.partition, pick(w, -1, -2, -3, -3, 0, w.now, w.now+20), -1
+		lt.Partitions = append(lt.Partitions, lp)
+		look.Topics = append(look.Topics, lt)
 	}
-	return plain(req)
+	return func(s *side) []answer { return []answer{s.ask("main", req), s.ask("main", look)} }
 }
 
 func (w *world) offsetForLeaderEpoch() step {

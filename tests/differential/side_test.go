@@ -27,15 +27,20 @@ type side struct {
 
 	topics    map[string][16]byte // ids by name, also of topics that are gone
 	topicOf   map[[16]byte]string
-	members   map[string]string // ids by "group/slot" of those that the group has, or has announced
-	memberOf  map[string]string // also of members that are gone
-	leader    map[string]string // the leader's id by group
-	round     map[string]int32  // generation by group
+	members   map[string]string   // ids by "group/slot" of those that the group has, or has announced
+	memberOf  map[string]string   // also of members that are gone
+	leader    map[string]string   // the leader's id by group
+	protocol  map[string]string   // by group
+	speaks    map[string][]string // protocols by member
+	round     map[string]int32    // generation by group
 	producers map[string]producer
-	producing map[int64]string // names by producer id
-	next      map[string]int32 // sequence by "producer/topic/partition"
-	epoch     int32            // of leaders
+	producing map[int64]string     // names by producer id
+	next      map[string]int32     // sequence by "producer/topic/partition"
+	last      map[string]sequences // of the last batch that was taken, likewise
+	epoch     int32                // of leaders
 }
+
+type sequences struct{ first, count int32 }
 
 type producer struct {
 	id    int64
@@ -46,8 +51,8 @@ func newSide(name, addr, prefix string) *side {
 	return &side{
 		name: name, addr: addr, prefix: prefix, lanes: map[string]*lane{},
 		topics: map[string][16]byte{}, topicOf: map[[16]byte]string{},
-		members: map[string]string{}, memberOf: map[string]string{}, leader: map[string]string{}, round: map[string]int32{},
-		producers: map[string]producer{}, producing: map[int64]string{}, next: map[string]int32{},
+		members: map[string]string{}, memberOf: map[string]string{}, leader: map[string]string{}, protocol: map[string]string{}, speaks: map[string][]string{}, round: map[string]int32{},
+		producers: map[string]producer{}, producing: map[int64]string{}, next: map[string]int32{}, last: map[string]sequences{},
 	}
 }
 
@@ -64,6 +69,8 @@ type answer struct {
 	resp  kmsg.Response
 	end   string // why there is no message
 }
+
+const closed = "connection closed"
 
 // lane is a connection. Members of a group have one each, as their requests wait for each other.
 type lane struct {
@@ -90,7 +97,7 @@ func (s *side) ask(name string, req kmsg.Request) answer {
 	case errors.Is(err, errUnreadable):
 		a.end = err.Error()
 	case err != nil:
-		a.end = "connection closed"
+		a.end = closed
 	}
 	if err != nil {
 		_ = l.conn.Close()

@@ -10,7 +10,7 @@ import (
 var topicRules = []*rule{
 	{
 		api: "Metadata", name: "a topic is created for a client of a version below 4; kfake does not",
-		why: "Before version 4 the request has no field for it, and all may (KIP-4, MetadataRequest).", parts: true,
+		why: "Before version 4 the request has no field for it, and all may (KIP-4, MetadataRequest).", parts: true, rare: true,
 		where: func(d *difference) bool { return d.version < 4 },
 	},
 	{
@@ -47,12 +47,12 @@ var topicRules = []*rule{
 	},
 	{
 		api: "CreateTopics", name: "a number of partitions below -1 is refused; kfake takes its default",
-		why: "As Kafka (ReplicationControlManager).", parts: true,
+		why: "As Kafka (ReplicationControlManager).", parts: true, rare: true,
 		where: func(d *difference) bool { return d.codes(kerr.InvalidPartitions.Code, 0) },
 	},
 	{
 		api: "CreateTopics", name: "where a name is doubled the others are dealt with; kfake refuses all with INVALID_REQUEST",
-		why: "As Kafka, which refuses what is doubled (ControllerApis).", parts: true, rare: true,
+		why: "As Kafka, which refuses what is doubled (ControllerApis).", parts: true,
 		where: func(d *difference) bool {
 			return d.kfake.fields["ErrorCode"] == code(kerr.InvalidRequest) && twiceInCreate(d)
 		},
@@ -78,7 +78,7 @@ var topicRules = []*rule{
 	},
 	{
 		api: "DeleteTopics", name: "a topic that is named twice is refused, once; kfake deletes it",
-		why: "As Kafka (ControllerApis).", parts: true, rare: true,
+		why: "As Kafka (ControllerApis).", parts: true,
 		where: func(d *difference) bool { return d.is("ErrorCode", code(kerr.InvalidRequest), "*") || d.only() != "" },
 	},
 	{
@@ -90,13 +90,18 @@ var topicRules = []*rule{
 	},
 	{
 		api: "Metadata", name: "no authorized operations for an id that nobody has; kfake shows some",
-		why: "As Kafka (KafkaApis), where they are a name's.", rare: true,
+		why:   "As Kafka (KafkaApis), where they are a name's.",
 		where: func(d *difference) bool { return d.fields["ErrorCode"] == code(kerr.UnknownTopicID) }, fields: []string{"AuthorizedOperations"},
 	},
 	{
 		api: "DeleteTopics", name: "no name for an id that nobody has; kfake: an empty one",
 		why:   "As Kafka: the field is nullable (KIP-516).",
 		where: func(d *difference) bool { return d.is("Topic", "null", "") }, fields: []string{"Topic"},
+	},
+	{
+		api: "ElectLeaders", name: "ELECTION_NOT_NEEDED where the preferred replica leads; kfake elects it again, in a new epoch",
+		why: "As Kafka (ReplicationControlManager.electLeader).", parts: true,
+		where: func(d *difference) bool { return d.codes(kerr.ElectionNotNeeded.Code, 0) },
 	},
 	{
 		api: "DescribeCluster", name: "authorized operations are those that a cluster has; kfake shows more",

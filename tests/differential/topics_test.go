@@ -1,6 +1,8 @@
 package differential
 
 import (
+	"fmt"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -12,10 +14,14 @@ var topicKinds = []kind{
 	{1, (*world).apiVersions},
 	{1, (*world).describeTopicPartitions},
 	{1, (*world).describeCluster},
+	{1, (*world).electLeaders},
+	{1, (*world).listReassignments},
+	{1, (*world).futureVersion},
 }
 
-// begin makes the first topics of a sequence, and finds out the epoch of leaders.
+// begin makes the first topics and a producer of a sequence, and finds out the epoch of leaders.
 func (w *world) begin() step {
+	producer := w.initProducer()
 	return func(s *side) []answer {
 		create := kmsg.NewPtrCreateTopicsRequest()
 		create.Version = 7
@@ -33,8 +39,18 @@ func (w *world) begin() step {
 		if resp, ok := a.resp.(*kmsg.MetadataResponse); ok && len(resp.Topics) == 1 && len(resp.Topics[0].Partitions) > 0 {
 			s.epoch = resp.Topics[0].Partitions[0].LeaderEpoch
 		}
-		return append(out, a)
+		return append(append(out, a), producer(s)...)
 	}
+}
+
+// end deletes what Gnomon has of the sequence, which the others would carry along. kfake's cluster ends with the sequence.
+func (w *world) end() kmsg.Request {
+	req := kmsg.NewPtrDeleteTopicsRequest()
+	req.Version = 5
+	for i := range topicNames {
+		req.TopicNames = append(req.TopicNames, fmt.Sprint(w.prefix, "t", i))
+	}
+	return req
 }
 
 func newTopic(name string, partitions int32) kmsg.CreateTopicsRequestTopic {
@@ -208,6 +224,34 @@ func (w *world) describeTopicPartitions() step {
 		t.Topic = w.anyTopic()
 		req.Topics = append(req.Topics, t)
 	}
+	return plain(req)
+}
+
+func (w *world) electLeaders() step {
+	req := kmsg.NewPtrElectLeadersRequest()
+	req.Version, req.TimeoutMillis = w.version(0, 2), 5000
+	for _, p := range w.places() {
+		t := kmsg.NewElectLeadersRequestTopic()
+		t.Topic, t.Partitions = p.topic, []int32{p.partition}
+		req.Topics = append(req.Topics, t)
+	}
+	return plain(req)
+}
+
+func (w *world) listReassignments() step {
+	req := kmsg.NewPtrListPartitionReassignmentsRequest()
+	for _, p := range w.places() {
+		t := kmsg.NewListPartitionReassignmentsRequestTopic()
+		t.Topic, t.Partitions = p.topic, []int32{p.partition}
+		req.Topics = append(req.Topics, t)
+	}
+	return plain(req)
+}
+
+// futureVersion is a request of a version that neither has: both close the connection.
+func (w *world) futureVersion() step {
+	req := pick[kmsg.Request](w, kmsg.NewPtrMetadataRequest(), kmsg.NewPtrFetchRequest(), kmsg.NewPtrHeartbeatRequest(), kmsg.NewPtrDeleteGroupsRequest())
+	req.SetVersion(req.MaxVersion() + int16(1+w.IntN(3)))
 	return plain(req)
 }
 

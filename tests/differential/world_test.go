@@ -16,7 +16,6 @@ import (
 type world struct {
 	*rand.Rand
 	prefix string
-	known  *side // either side, for what a draw depends on: as far as the sequence goes, both know the same
 	now    int64 // about; timestamps of records are around it
 	values int   // records so far, so that each has another value
 }
@@ -73,7 +72,7 @@ func (w *world) topic() string {
 // topics draws the names of some topics. It doubles one now and then only: kfake deals with those in its own way, and the sequence ends.
 func (w *world) topics() []string {
 	var out []string
-	doubled := w.in(10)
+	doubled := w.in(20)
 	draw := w.anyTopic
 	if w.in(80) {
 		draw = w.topic // kfake makes topics of any name, and the sequence ends
@@ -117,7 +116,7 @@ func (w *world) partition() int32 {
 	if w.in(10) {
 		return pick[int32](w, -1, 7, 1<<30)
 	}
-	return int32(min(w.IntN(3), w.IntN(3)))
+	return pick[int32](w, 0, 0, 0, 1, 1, 2)
 }
 
 // leaderEpoch draws an epoch as a client may know it.
