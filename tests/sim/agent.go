@@ -91,8 +91,10 @@ func (a *agent) step() {
 	case w.chance(300):
 		w.logf("%s is killed with %d flushes open", a, len(a.flushes))
 		a.kill()
-		a.r.startAgent(a.node)
-	case w.chance(300):
+		if !a.replaced { // who was is not started again: its node id is another's
+			a.r.startAgent(a.node)
+		}
+	case !a.replaced && w.chance(300):
 		// It stands still for hours, and is replaced; then it comes back.
 		a.until, a.replaced = w.now+3*3_600_000, true
 		w.logf("%s stands still, another takes its place", a)

@@ -184,7 +184,7 @@ func (m *member) told(code int16) {
 	switch code {
 	case 0:
 	case kerr.UnknownMemberID.Code, kerr.FencedInstanceID.Code, kerr.GroupIDNotFound.Code, kerr.GroupMaxSizeReached.Code:
-		m.id, m.stage = "", joins
+		m.id, m.generation, m.stage = "", 0, joins
 	case kerr.IllegalGeneration.Code, kerr.RebalanceInProgress.Code, kerr.NotCoordinator.Code:
 		m.stage = joins
 	default:
