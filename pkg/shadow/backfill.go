@@ -109,14 +109,7 @@ func (t *tailing) backfillCopies(ctx context.Context, jobs []CopyJob, placed cha
 				t.numbers.settle(uint64(done.number))
 				return t.fault(ctx, done)
 			}
-			// Named one by one, the spans are found without a search through the whole image.
-			if job.Whole {
-				for _, sp := range job.Spans {
-					done.placement.Spans = append(done.placement.Spans, &metalogpb.PlacedSpan{
-						TopicId: append([]byte(nil), sp.Topic[:]...), Partition: sp.Partition, BaseOffset: int64(sp.Base), Position: sp.Position, Length: sp.Length,
-					})
-				}
-			}
+			NameSpans(job, done.placement)
 			select {
 			case placed <- done:
 				return nil

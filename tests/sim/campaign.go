@@ -202,7 +202,7 @@ func (c *coord) archiveStep() {
 		if err != nil {
 			c.archive = nil // it reads the pointers again
 		}
-	case a.archived >= a.snapshot+40:
+	case a.archived >= a.snapshot+w.snapshotEvery:
 		head := c.replica.Head()
 		payload, err := c.replica.Snapshot()
 		if err != nil {

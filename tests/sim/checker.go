@@ -135,6 +135,8 @@ func (c *checker) entry(r *Region, raw metastore.RawEntry) {
 			c.grown(r, k.ObjectCommitted)
 		case *metalogpb.Event_LinkApplied:
 			c.applied(k.LinkApplied)
+		case *metalogpb.Event_LinkAdopted:
+			c.adopted(k.LinkAdopted)
 		case *metalogpb.Event_RegionFlipped:
 			c.flipped(k.RegionFlipped)
 			c.flippedTopics(k.RegionFlipped)
@@ -197,21 +199,28 @@ func (c *checker) applied(ev *metalogpb.LinkApplied) {
 		c.w.fail("K6: %v", err)
 		return
 	}
-	// An entry of B's log can hold several steps: the image is looked at after the last.
-	if c.w.b.flip() == nil && base.Seq(e.Seq) == image.Head().Seq {
-		digest, err := image.LogicalDigest()
-		if err != nil || digest != c.digests[image.Head().Seq] {
-			c.w.fail("K6: the image at seq %d has digest %s, A had %s (%v)", image.Head().Seq, digest, c.digests[image.Head().Seq], err)
-		}
-		at := c.book(c.w.a).at(image.Head().Seq).topics
-		c.sameTopics("the image", image, at)
-		c.sameShown(image, at)
+	if c.w.b.flip() == nil {
+		c.image(image, base.Seq(e.Seq))
 	}
 	for _, ev := range e.Events {
 		if k, ok := ev.Kind.(*metalogpb.Event_ObjectCommitted); ok {
 			c.object(c.w.b, image, k.ObjectCommitted, true)
 		}
 	}
+}
+
+// image compares the image with what A was at seq. An entry of B's log can hold several steps: it is looked at after the last.
+func (c *checker) image(image *state.State, seq base.Seq) {
+	if image.Head().Seq != seq {
+		return
+	}
+	digest, err := image.LogicalDigest()
+	if err != nil || digest != c.digests[seq] {
+		c.w.fail("K6: the image at seq %d has digest %s, A had %s (%v)", seq, digest, c.digests[seq], err)
+	}
+	at := c.book(c.w.a).at(seq).topics
+	c.sameTopics("the image", image, at)
+	c.sameShown(image, at)
 }
 
 // object looks at the spans of a commit, as they lie in the region's bucket (K2, K3, K4).

@@ -5,9 +5,9 @@
 // # Concepts
 //
 // A [World] holds actors: coordinators, agents, producers, readers, members of consumer groups, a link's runner, an operator who loses
-// a region, and an administrator who deletes records and groups, adds partitions and changes settings. One step lets one actor, chosen by the seed, do one thing. Between any two steps an actor can be paused (for hours, if need be), lose
-// its lease, or be killed and started again; a message can be lost, and so can its answer. So every place between two
-// steps is a crash point and a race. The loops around the pure parts are written again here, as steps, and follow
+// a region, and an administrator who deletes records and groups, adds partitions and changes settings. One step lets one actor,
+// chosen by the seed, do one thing. Between any two steps an actor can be paused (for hours, if need be), lose its lease, or be killed
+// and started again; a message can be lost, and so can its answer. So every place between two steps is a crash point and a race. The loops around the pure parts are written again here, as steps, and follow
 // pkg/coordinator's leader and pkg/objlog/appender in what they may do and in which order.
 //
 // After each step the checker reads both logs, without faults, and asserts:
@@ -17,8 +17,8 @@
 //	K3 offsets are dense, and a producer's batches come in the order of their sequence numbers.
 //	K4 the bytes of each span are in the bucket when the log names them, and are those that the producer sent.
 //	K5 nothing is appended by a leader that was deposed or fenced, and nothing under a session that is over.
-//	K6 the image is the source at one past seq: its state's digest is that of the source there, and its bytes are the
-//	   source's.
+//	K6 the image, begun with a snapshot or without, is the source at one past seq: its state's digest is
+//	   that of the source there, and its bytes are the source's.
 //	K7 what a client was told is committed is in the log, and groups have what the log says; a generation that is over commits
 //	   nothing once the next one is stable; after a flip groups have what they had at the cut.
 //	K8 after a fenced failover nothing acked is missing at B; after a cut, exactly what lies beyond the boundary is.

@@ -19,16 +19,19 @@ type linkRunner struct {
 	w    *World
 	home *coord // the leader that it runs on; nil when it does not run
 
-	machine *shadow.Machine
-	session base.SessionID
-	copier  *shadow.ObjectCopier
-	source  objstore.Store
-	archive archive.Objects
-	log     *memory.Log
-	last    uint64          // number given out last
-	out     map[uint64]bool // numbers that are neither placed nor given up
-	jobs    []shadow.CopyJob
-	waiting bool // for an append, or for its session
+	machine  *shadow.Machine
+	session  base.SessionID
+	copier   *shadow.ObjectCopier
+	source   objstore.Store
+	archive  archive.Objects
+	log      *memory.Log
+	last     uint64          // number given out last
+	out      map[uint64]bool // numbers that are neither placed nor given up
+	jobs     []shadow.CopyJob
+	backfill *shadow.Backfill // nil when nothing is to be filled in
+	planned  bool             // fills are there
+	fills    []shadow.CopyJob
+	waiting  bool // for an append, or for its session
 }
 
 func (l *linkRunner) String() string { return "link" }
@@ -54,8 +57,10 @@ func (l *linkRunner) step() {
 		switch n := w.rng.IntN(10); {
 		case n < 3:
 			l.tail()
-		case n < 7:
+		case n < 6:
 			l.copy()
+		case n < 7:
+			l.fill()
 		default:
 			l.append()
 		}
@@ -114,7 +119,10 @@ func (l *linkRunner) start() {
 			l.stop()
 			return
 		}
-		l.session, l.machine = id, shadow.NewMachine(at, id)
+		if at.Image().Head().Seq == 0 && l.adopt() {
+			return
+		}
+		l.session, l.machine, l.backfill = id, shadow.NewMachine(at, id), shadow.NewBackfill(home.replica, at)
 	})
 }
 

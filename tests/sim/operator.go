@@ -20,6 +20,8 @@ type operator struct {
 	lost    bool     // the disaster has happened
 	frozen  base.Seq // the head of A's log once it is fenced
 	isDone  bool
+	// late: the link is made when A has a snapshot, which it then begins with.
+	late bool
 }
 
 func (o *operator) String() string {
@@ -66,7 +68,7 @@ func (o *operator) step() {
 	case w.plan == NoFailover || o.isDone:
 	case !o.lost && !w.faulty:
 		w.plan = NoFailover // it was not there in time
-	case !o.lost && w.steps >= o.failAt:
+	case !o.lost && w.steps >= o.failAt && (w.plan.fences() || w.b.filled()):
 		w.logf("DISASTER: %s", w.plan)
 		o.lost, w.cut = true, !w.plan.fences()
 	case o.lost && w.plan.fences() && o.frozen == 0:
@@ -118,9 +120,13 @@ func (o *operator) addProducer(tp base.TopicPartition, batches int) {
 	o.w.logf("%s writes %d batches to %s", p, p.left, tp)
 }
 
+// lateMax is the step by which the link is made at last, snapshot or not.
+const lateMax = 4000
+
 func (o *operator) createLink() {
 	w := o.w
-	if w.a.oracle.Region().Epoch == 0 {
+	pos, err := w.a.truth.Position(context.Background())
+	if err != nil || w.a.oracle.Region().Epoch == 0 || o.late && pos.Snapshot == nil && w.faulty && w.steps < lateMax {
 		return
 	}
 	o.asked = w.now
@@ -180,7 +186,7 @@ func (o *operator) flip() {
 		return
 	}
 	at := w.b.link()
-	if w.plan.fences() && at.Image().Head().Seq < o.frozen || at.Image().Region().Epoch == 0 {
+	if w.plan.fences() && at.Image().Head().Seq < o.frozen || !w.b.filled() {
 		return
 	}
 	epoch := o.epoch()

@@ -105,7 +105,7 @@ func (a *agent) read(t state.Shadowed, p int32, offset base.Offset, bytes int) (
 	for i := part.FindSpan(offset); i < len(part.Spans) && bytes > 0; i++ {
 		sp := part.Spans[i]
 		if sp.Residency != state.Local {
-			return offset, fmt.Errorf("offsets %d to %d are not in the bucket", sp.Base, sp.Last)
+			return offset, fmt.Errorf("offsets %d to %d are not in the bucket yet: %w", sp.Base, sp.Last, base.ErrUnavailable)
 		}
 		batches, next, lease, err := a.fetcher.Read(context.Background(), fetcher.Request{
 			Object: sp.Object, Position: sp.Position, Length: sp.Length, Base: sp.Base, From: offset,

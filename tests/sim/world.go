@@ -5,6 +5,8 @@ import (
 	"hash/fnv"
 	"io"
 	"math/rand/v2"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
 )
 
 // Plan is how the operator of a run loses region A.
@@ -33,6 +35,7 @@ const (
 	noPoison          // what comes behind a refused batch is taken
 	noFence           // the leader appends whatever the fence says
 	emptyCopies       // the link names objects that it has not copied
+	emptyFills        // the same of what it fills in behind a snapshot
 	anyCommit         // offsets are taken from whoever commits them
 	forgetGroups      // a new leader knows no members
 	noticeNoSleep     // a leader that was stopped does not notice
@@ -45,7 +48,7 @@ const (
 )
 
 func (b bug) String() string {
-	return [...]string{"none", "early answers", "no poison", "no fence", "empty copies", "any commit", "forgotten groups", "sleep unnoticed", "early expiry", "same producer ids", "more deleted", "lost settings", "kept groups"}[b]
+	return [...]string{"none", "early answers", "no poison", "no fence", "empty copies", "empty fills", "any commit", "forgotten groups", "sleep unnoticed", "early expiry", "same producer ids", "more deleted", "lost settings", "kept groups"}[b]
 }
 
 // fences tells whether A's etcd is in reach.
@@ -68,8 +71,10 @@ type World struct {
 	memberIDs int
 	link      *linkRunner
 	operator  *operator
-	admin     *admin
-	check     *checker
+	// snapshotEvery is how many entries lie between two snapshots.
+	snapshotEvery base.Seq
+	admin         *admin
+	check         *checker
 
 	problem error // the first broken promise
 	trace   []string
@@ -98,7 +103,8 @@ func NewWorld(seed uint64) *World {
 	w.plan = Plan(w.rng.IntN(int(plans)))
 	w.check = newChecker(w)
 	w.a, w.b = newRegion(w, "a", 1), newRegion(w, "b", 2)
-	w.operator = &operator{w: w, failAt: 1500 + w.rng.IntN(3000)}
+	w.operator = &operator{w: w, failAt: 1500 + w.rng.IntN(3000), late: w.rng.IntN(3) == 0}
+	w.snapshotEvery = base.Seq(10 + w.rng.IntN(40))
 	w.link = &linkRunner{w: w}
 	w.admin = &admin{w: w, known: map[known]int32{}}
 	for i := range 2 {
@@ -267,7 +273,7 @@ func (w *World) unfinished() string {
 		}
 	}
 	if w.plan == NoFailover {
-		if at := w.b.link(); at == nil || at.Image().Head().Seq+3 < w.a.head.Seq {
+		if at := w.b.link(); at == nil || at.Image().Head().Seq+3 < w.a.head.Seq || !w.b.filled() {
 			return "the link has not caught up"
 		}
 		return ""
