@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gnomon-stream/gnomon/pkg/coordinator"
 	"github.com/gnomon-stream/gnomon/tests/memregion"
 )
 
@@ -103,6 +104,17 @@ func TestTopicAlterFailures(t *testing.T) {
 	source.fails(t, "topic alter t --partitions 9 --config max.message.bytes=-5", "max.message.bytes")
 	if got := source.describe(t, "t"); got.Partitions != 2 || got.Configs["retention.ms"] != "7" {
 		t.Errorf("after the failures: %+v", got)
+	}
+}
+
+// What a region's limits refuse is not taken for what a shadow refuses.
+func TestTopicLimits(t *testing.T) {
+	r := memregion.Start(t, memregion.Options{Limits: coordinator.Limits{Partitions: 3}})
+	do := invocation{brokers: r.Addr}
+	do.must(t, "topic", "create", "t", "-p", "2")
+	do.fails(t, "topic alter t --partitions 4", "cannot alter topic t: the cluster has 2 partitions", "see max-partitions of the coordinator")
+	if r := do.run(t.Context(), "topic", "alter", "t", "--partitions", "4"); strings.Contains(r.err, "--brokers") {
+		t.Errorf("it says %q", r.err)
 	}
 }
 

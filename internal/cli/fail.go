@@ -84,7 +84,11 @@ func failWords(what string, err error, words string) error {
 	if words == "" {
 		return failKafka(what, err)
 	}
-	return failKafka(what, fmt.Errorf("%s (%w)", words, err))
+	err = fmt.Errorf("%s (%w)", words, err)
+	if errors.Is(err, kerr.PolicyViolation) && !strings.Contains(words, "source") {
+		return Fail(what, err, "") // a policy other than that of a shadow: the words say which
+	}
+	return failKafka(what, err)
 }
 
 // joined makes one error of several, a line each.
