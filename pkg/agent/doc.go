@@ -4,7 +4,7 @@
 // # Invariants
 //
 //	A1 an agent keeps nothing that it could not load again: its view comes from the metalog, its bytes from the bucket.
-//	A2 read index: an answer that a lag would falsify (latest offset, out of range, unknown topic) is given only after the
+//	A2 read index: an answer that a lag would falsify (latest offset, out of range, unknown topic, no record since a time) is given only after the
 //	   view has reached the head of the log as it was when the question came.
 //	A3 one view for all connections; readers never wait for an apply.
 //	A4 an agent that starts serves nobody before its view has reached the head of the log: high watermarks and log starts go

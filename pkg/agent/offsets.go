@@ -33,20 +33,18 @@ const (
 // ListOffset implements kafkaapi.Reader.
 func (r *reader) ListOffset(ctx context.Context, tp base.TopicPartition, timestamp int64, readCommitted bool, current base.Epoch) (kafkaapi.OffsetAt, error) {
 	none := kafkaapi.OffsetAt{Offset: -1, Timestamp: -1, Epoch: -1}
-	if timestamp < 0 {
-		// Whoever asks for the end must see every ack of every agent (A2).
-		if err := r.view.Refresh(ctx); err != nil {
-			return none, err
-		}
+	if timestamp >= 0 {
+		return r.byTime(ctx, tp, timestamp, readCommitted, current)
+	}
+	// Whoever asks for the end must see every ack of every agent (A2).
+	if err := r.view.Refresh(ctx); err != nil {
+		return none, err
 	}
 	l, err := r.locate(ctx, tp, current)
 	if err != nil {
 		return none, err
 	}
-	end := l.part.End
-	if readCommitted {
-		end = l.part.LastStable
-	}
+	end := l.end(readCommitted)
 	switch timestamp {
 	case tsLatest:
 		return kafkaapi.OffsetAt{Offset: end, Timestamp: -1, Epoch: l.epoch}, nil
@@ -64,10 +62,33 @@ func (r *reader) ListOffset(ctx context.Context, tp base.TopicPartition, timesta
 		}
 		return r.search(ctx, tp, l, l.part.MaxTimestamp, end)
 	}
-	if timestamp < 0 {
-		return none, fmt.Errorf("timestamp %d: %w", timestamp, kerr.UnsupportedVersion)
+	return none, fmt.Errorf("timestamp %d: %w", timestamp, kerr.UnsupportedVersion)
+}
+
+// end is where readers of an isolation level end.
+func (l located) end(readCommitted bool) base.Offset {
+	if readCommitted {
+		return l.part.LastStable
 	}
-	return r.search(ctx, tp, l, timestamp, end)
+	return l.part.End
+}
+
+// byTime finds the first record at or after a timestamp. What a view that lags finds is the first one, as the view is a prefix of the
+// log. That there is none is said at the head only (A2): who hears it goes to the end, past a record that was acked a moment ago.
+func (r *reader) byTime(ctx context.Context, tp base.TopicPartition, timestamp int64, readCommitted bool, current base.Epoch) (kafkaapi.OffsetAt, error) {
+	for refreshed := false; ; refreshed = true {
+		l, err := r.locate(ctx, tp, current)
+		if err != nil {
+			return kafkaapi.OffsetAt{}, err
+		}
+		at, err := r.search(ctx, tp, l, timestamp, l.end(readCommitted))
+		if err != nil || at.Offset >= 0 || refreshed {
+			return at, err
+		}
+		if err := r.view.Refresh(ctx); err != nil {
+			return kafkaapi.OffsetAt{}, err
+		}
+	}
 }
 
 // search finds the first record at or after a timestamp: by the spans' maxima, then the batches', then the records'.

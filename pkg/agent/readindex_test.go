@@ -22,6 +22,11 @@ func TestReadIndex(t *testing.T) {
 				r.t.Errorf("latest: code %d, offset %d", code, offset)
 			}
 		},
+		"a search by time that finds nothing in the view": func(r *rig, _ base.TopicID) {
+			if code, offset := r.offset("orders", 1_600_000_000_000); code != 0 || offset != 0 {
+				r.t.Errorf("by time: code %d, offset %d", code, offset)
+			}
+		},
 		"a fetch beyond the view's end": func(r *rig, id base.TopicID) {
 			if code, end, n := r.fetch("orders", id, 3); code != 0 || end != 7 || n == 0 {
 				r.t.Errorf("fetch: code %d, end %d, %d bytes", code, end, n)
