@@ -122,12 +122,16 @@ func (s *side) rebalances(group, member string, answered chan struct{}) bool {
 			return false
 		case <-time.After(2 * time.Millisecond):
 		}
-		req := kmsg.NewPtrHeartbeatRequest()
-		req.Version, req.Group, req.MemberID, req.Generation = 3, group, s.members[member], s.round[group]
-		if r, ok := s.ask(member, req).resp.(*kmsg.HeartbeatResponse); !ok || r.ErrorCode == kerr.RebalanceInProgress.Code {
+		if s.rebalancing(group, member) {
 			return true
 		}
 	}
+}
+
+// rebalancing tells whether a member is told of a rebalance.
+func (s *side) rebalancing(group, member string) bool {
+	r, ok := s.ask(member, s.heartbeatRequest(group, s.members[member], s.round[group])).resp.(*kmsg.HeartbeatResponse)
+	return !ok || r.ErrorCode == kerr.RebalanceInProgress.Code
 }
 
 // newcomer has a member join that is not there: all others rejoin. A static member that is there comes again.
@@ -147,6 +151,10 @@ func (w *world) newcomer() step {
 		had := s.speaks[member]
 		s.speaks[member] = speaks
 		var out []answer
+		if len(others) > 0 && s.rebalancing(group, others[0]) {
+			// Somebody has left. That there is a rebalance would not tell that the newcomer is in it, so it takes place without.
+			out = append(out, s.gather(version, group, others[0], s.members[others[0]], others[1:])...)
+		}
 		id := ""
 		if slot != "static" && version >= 4 {
 			a := s.join(version, member, "")
