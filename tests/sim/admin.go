@@ -8,9 +8,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 )
 
-// admin changes topics while they are written: deletes records, adds partitions, sets and removes settings. Like any client it sends a
+// admin changes topics while they are written: deletes records, or the topic, adds partitions, sets and removes settings. Like any client it sends a
 // request again when no answer comes, and now and then twice at once: what it sent before may still come, after what it asks for next.
 type admin struct {
 	pause
@@ -39,6 +40,7 @@ func (x *admin) String() string { return "admin" }
 func (x *admin) step() {
 	w := x.w
 	x.meetPartitions()
+	x.leaveDeleted()
 	switch {
 	case !w.faulty, x.again != nil && w.now-x.sent < 2000:
 		return
@@ -54,6 +56,13 @@ func (x *admin) step() {
 	name := topics[w.rng.IntN(len(topics))].name
 	t, ok := r.oracle.ShowByName(name)
 	if !ok {
+		if name == doomed && r == w.operator.primary() && len(w.check.book(r).deletedTopics) > 0 && w.chance(2) {
+			x.createAgain(r)
+		}
+		return
+	}
+	if name == doomed && w.chance(15) {
+		x.deleteTopic(r, name, t.Info().ID)
 		return
 	}
 	switch w.rng.IntN(4) {
@@ -78,12 +87,22 @@ func (x *admin) meetPartitions() {
 			continue
 		}
 		k := known{r, have.Info().ID}
-		if before := x.known[k]; before > 0 {
+		if before, met := x.known[k]; met || k.topic[0] == again {
 			for p := before; p < have.Partitions(); p++ {
 				x.w.operator.addProducer(base.TopicPartition{Topic: k.topic, Partition: p}, 5+x.w.rng.IntN(15))
 			}
 		}
 		x.known[k] = have.Partitions()
+	}
+}
+
+// leaveDeleted has nobody write to what is there no more.
+func (x *admin) leaveDeleted() {
+	r := x.w.operator.primary()
+	for _, p := range x.w.producers {
+		if x.w.check.book(r).deletedTopics[p.tp.Topic] && r.oracle.Topic(p.tp.Topic) == nil {
+			p.left, p.window = 0, nil
+		}
 	}
 }
 
@@ -137,6 +156,37 @@ func (x *admin) addPartitions(r *Region, name string, id base.TopicID, count int
 			}
 			return refused(t, code)
 		})
+	})
+}
+
+func (x *admin) deleteTopic(r *Region, name string, id base.TopicID) {
+	x.w.check.book(r).deletedTopics[id] = true
+	req := kmsg.NewPtrDeleteTopicsRequest()
+	req.Version, req.TopicNames = 5, []string{name}
+	x.w.logf("admin: topic %s of region %s is to be deleted", name, r.name)
+	x.ask(r, req, func(from int, resp kmsg.Response) {
+		code := resp.(*kmsg.DeleteTopicsResponse).Topics[0].ErrorCode
+		x.told(r, from, id, "topic "+name+" is deleted", code, func(t *topicModel) bool { return code == 0 && t == nil || refused(t, code) })
+	})
+}
+
+// again is how the ids of topics begin that were created anew.
+const again = 0xaa
+
+// createAgain creates the topic that was deleted, under another id.
+func (x *admin) createAgain(r *Region) {
+	id := base.TopicID{again, byte(x.w.rng.IntN(256)), byte(x.w.rng.IntN(256))}
+	x.w.logf("admin: topic %s of region %s is to be created again", doomed, r.name)
+	r.submit(func(tx *tx) {
+		if tx == nil || tx.c.seq.State().TopicByName(doomed) != nil || tx.c.seq.State().Topic(id) != nil {
+			return
+		}
+		err := tx.emit(&metalogpb.Event{Kind: &metalogpb.Event_TopicCreated{TopicCreated: &metalogpb.TopicCreated{
+			TopicId: id[:], Name: doomed, Partitions: 1, ReplicationFactor: 3,
+		}}})
+		if err != nil {
+			x.w.logf("create topic %s again: %v", doomed, err)
+		}
 	})
 }
 

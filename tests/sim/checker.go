@@ -44,7 +44,9 @@ type book struct {
 	// requests to delete something of a group, and to delete records
 	deletes   map[string]int
 	deletions map[deletion]bool
-	members   map[string]map[string]bool // that each group has had
+	// deletedTopics are those that somebody asked to delete.
+	deletedTopics map[base.TopicID]bool
+	members       map[string]map[string]bool // that each group has had
 }
 
 // lastWrite is a producer's last batch in a partition.
@@ -87,7 +89,7 @@ func (c *checker) book(r *Region) *book {
 		c.books[r] = &book{
 			batches: map[batchKey]written{}, last: map[stream]lastWrite{}, gaps: map[stream]bool{}, forgotten: map[stream]int64{}, logs: map[base.TopicPartition][]logged{},
 			groups: map[string]*groupModel{}, topics: map[base.TopicID]*topicModel{}, past: []past{{}}, after: map[base.Seq]int{0: 0},
-			deletes: map[string]int{}, deletions: map[deletion]bool{}, members: map[string]map[string]bool{},
+			deletes: map[string]int{}, deletions: map[deletion]bool{}, deletedTopics: map[base.TopicID]bool{}, members: map[string]map[string]bool{},
 		}
 	}
 	return c.books[r]
@@ -226,14 +228,19 @@ func (c *checker) image(image *state.State, seq base.Seq) {
 // object looks at the spans of a commit, as they lie in the region's bucket (K2, K3, K4).
 func (c *checker) object(r *Region, st *state.State, ev *metalogpb.ObjectCommitted, copied bool) {
 	for _, te := range ev.Topics {
-		t := st.Topic(base.TopicID(te.TopicId))
-		if t == nil || !t.Info().Visible {
+		id := base.TopicID(te.TopicId)
+		t := st.Topic(id)
+		gone := t == nil && (c.book(c.w.a).deletedTopics[id] || c.book(r).deletedTopics[id])
+		if !gone && (t == nil || !t.Info().Visible) {
 			continue
 		}
 		for _, sc := range te.Spans {
-			tp := base.TopicPartition{Topic: t.Info().ID, Partition: sc.Partition}
-			p := t.Partition(sc.Partition)
-			if p.LogStart > base.Offset(sc.LastOffset) { // deleted since, in the same entry
+			tp := base.TopicPartition{Topic: id, Partition: sc.Partition}
+			var p *state.Partition
+			if !gone {
+				p = t.Partition(sc.Partition)
+			}
+			if gone || p.LogStart > base.Offset(sc.LastOffset) { // deleted since, in the same entry
 				if copied {
 					c.copied(tp, base.Offset(sc.BaseOffset), base.Offset(sc.LastOffset))
 				} else {
@@ -308,7 +315,7 @@ func (c *checker) missing() {
 			c.w.fail("K8: %s is at B: %v; the boundary is %d", a, there, boundary[a.tp])
 		}
 		t := c.w.a.oracle.Topic(a.tp.Topic)
-		if !there && t.Info().Name != private {
+		if !there && t != nil && t.Info().Name != private {
 			c.lost++
 		}
 	}

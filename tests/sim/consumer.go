@@ -183,6 +183,8 @@ func (m *member) leave() {
 func (m *member) told(code int16) {
 	switch code {
 	case 0:
+	case kerr.UnknownTopicID.Code, kerr.UnknownTopicOrPartition.Code: // it was deleted meanwhile
+		return
 	case kerr.UnknownMemberID.Code, kerr.FencedInstanceID.Code, kerr.GroupIDNotFound.Code, kerr.GroupMaxSizeReached.Code:
 		m.id, m.generation, m.stage = "", 0, joins
 	case kerr.IllegalGeneration.Code, kerr.RebalanceInProgress.Code, kerr.NotCoordinator.Code:

@@ -5,8 +5,8 @@
 // # Concepts
 //
 // A [World] holds actors: coordinators, agents, producers, readers, members of consumer groups, a link's runner, an operator who loses
-// a region, and an administrator who deletes records and groups, adds partitions and changes settings. One step lets one actor,
-// chosen by the seed, do one thing. Between any two steps an actor can be paused (for hours, if need be), lose its lease, or be killed
+// a region, and an administrator who deletes records, groups and a topic, adds partitions and changes settings. One step lets one
+// actor, chosen by the seed, do one thing. Between any two steps an actor can be paused (for hours, if need be), lose its lease, or be killed
 // and started again; a message can be lost, and so can its answer. So every place between two steps is a crash point and a race. The loops around the pure parts are written again here, as steps, and follow
 // pkg/coordinator's leader and pkg/objlog/appender in what they may do and in which order.
 //

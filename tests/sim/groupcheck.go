@@ -159,6 +159,18 @@ func (c *checker) mayDelete(r *Region, ev *metalogpb.OffsetsDeleted, now int64) 
 	}
 }
 
+// offsetsGone follows a topic that is deleted: what groups have committed for it goes with it.
+func (c *checker) offsetsGone(r *Region, id base.TopicID) {
+	b := c.book(r)
+	for name, old := range b.groups {
+		g := old.copy()
+		maps.DeleteFunc(g.offsets, func(tp base.TopicPartition, _ modelOffset) bool { return tp.Topic == id })
+		if b.groups[name] = g; len(g.offsets) == 0 && !g.joined {
+			delete(b.groups, name)
+		}
+	}
+}
+
 // deleteAsked tells whether somebody has asked to delete something of a group: one event for each request.
 func (b *book) deleteAsked(group string) bool {
 	if b.deletes[group] == 0 {

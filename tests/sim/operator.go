@@ -32,7 +32,10 @@ func (o *operator) String() string {
 var topics = []struct {
 	name       string
 	partitions int32
-}{{"t0", 3}, {private, 1}, {"t1", 1}, {"late", 2}}
+}{{"t0", 3}, {private, 1}, {"t1", 1}, {doomed, 2}}
+
+// doomed is the topic that may be deleted.
+const doomed = "late"
 
 // private is the topic that the link's filters leave out.
 const private = "private"

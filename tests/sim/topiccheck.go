@@ -50,6 +50,14 @@ func (c *checker) topicEvent(r *Region, ev *metalogpb.Event) {
 	case *metalogpb.Event_TopicCreated:
 		t := &topicModel{name: k.TopicCreated.Name, configs: map[string]string{}, partitions: make([]partitionModel, k.TopicCreated.Partitions)}
 		c.book(r).topics[base.TopicID(k.TopicCreated.TopicId)] = t
+	case *metalogpb.Event_TopicDeleted:
+		b, id := c.book(r), base.TopicID(k.TopicDeleted.TopicId)
+		if t := b.topics[id]; t == nil || !b.deletedTopics[id] {
+			c.w.fail("K15: region %s deletes topic %s, which nobody asked for", r.name, id)
+		}
+		delete(b.topics, id)
+		c.offsetsGone(r, id)
+		c.w.logf("region %s: topic %s is deleted", r.name, id)
 	case *metalogpb.Event_PartitionsAdded:
 		c.changeTopic(r, k.PartitionsAdded.TopicId, func(t *topicModel) {
 			if have := int32(len(t.partitions)); k.PartitionsAdded.Partitions <= have {
