@@ -61,7 +61,7 @@ func (l *linkRunner) fill() {
 		if l.planned = err == nil; l.planned {
 			l.fills = jobs
 			w.logf("link: %d objects are to be filled in", len(jobs))
-		} else if !errors.Is(err, base.ErrUnavailable) {
+		} else if errors.Is(err, base.ErrCorrupt) || errors.Is(err, base.ErrNotFound) {
 			w.fail("K6: plan of the backfill: %v", err)
 		}
 		return
@@ -75,7 +75,7 @@ func (l *linkRunner) fill() {
 	number := l.last
 	placement, err := l.copier.Copy(context.Background(), l.source, job, base.ObjectID{Session: l.session, Number: base.ObjectNumber(number)})
 	if err != nil {
-		if !errors.Is(err, base.ErrUnavailable) {
+		if errors.Is(err, base.ErrCorrupt) || errors.Is(err, base.ErrNotFound) {
 			w.fail("K6: backfill of object %s: %v", job.Object, err)
 		}
 		return

@@ -44,8 +44,9 @@ type book struct {
 	// requests to delete something of a group, and to delete records
 	deletes   map[string]int
 	deletions map[deletion]bool
-	// deletedTopics are those that somebody asked to delete.
+	// deletedTopics are those that were deleted, as somebody has asked to delete one of their name.
 	deletedTopics map[base.TopicID]bool
+	deletedNames  map[string]bool
 	members       map[string]map[string]bool // that each group has had
 }
 
@@ -89,7 +90,7 @@ func (c *checker) book(r *Region) *book {
 		c.books[r] = &book{
 			batches: map[batchKey]written{}, last: map[stream]lastWrite{}, gaps: map[stream]bool{}, forgotten: map[stream]int64{}, logs: map[base.TopicPartition][]logged{},
 			groups: map[string]*groupModel{}, topics: map[base.TopicID]*topicModel{}, past: []past{{}}, after: map[base.Seq]int{0: 0},
-			deletes: map[string]int{}, deletions: map[deletion]bool{}, deletedTopics: map[base.TopicID]bool{}, members: map[string]map[string]bool{},
+			deletes: map[string]int{}, deletions: map[deletion]bool{}, deletedTopics: map[base.TopicID]bool{}, deletedNames: map[string]bool{}, members: map[string]map[string]bool{},
 		}
 	}
 	return c.books[r]
@@ -230,7 +231,7 @@ func (c *checker) object(r *Region, st *state.State, ev *metalogpb.ObjectCommitt
 	for _, te := range ev.Topics {
 		id := base.TopicID(te.TopicId)
 		t := st.Topic(id)
-		gone := t == nil && (c.book(c.w.a).deletedTopics[id] || c.book(r).deletedTopics[id])
+		gone := t == nil && (copied || c.book(r).topics[id] != nil)
 		if !gone && (t == nil || !t.Info().Visible) {
 			continue
 		}

@@ -104,8 +104,8 @@ func (o *operator) createTopic() {
 	if have := w.a.oracle.TopicByName(t.name); have != nil {
 		o.asked = 0
 		o.created++
-		w.admin.known[known{w.a, have.Info().ID}] = t.partitions
-		for p := range t.partitions {
+		w.admin.known[known{w.a, have.Info().ID}] = have.Partitions()
+		for p := range have.Partitions() { // it may be another one by now
 			o.addProducers(base.TopicPartition{Topic: have.Info().ID, Partition: p})
 		}
 	}

@@ -52,9 +52,10 @@ func (c *checker) topicEvent(r *Region, ev *metalogpb.Event) {
 		c.book(r).topics[base.TopicID(k.TopicCreated.TopicId)] = t
 	case *metalogpb.Event_TopicDeleted:
 		b, id := c.book(r), base.TopicID(k.TopicDeleted.TopicId)
-		if t := b.topics[id]; t == nil || !b.deletedTopics[id] {
+		if t := b.topics[id]; t == nil || !b.deletedNames[t.name] {
 			c.w.fail("K15: region %s deletes topic %s, which nobody asked for", r.name, id)
 		}
+		b.deletedTopics[id] = true
 		delete(b.topics, id)
 		c.offsetsGone(r, id)
 		c.w.logf("region %s: topic %s is deleted", r.name, id)
