@@ -66,6 +66,7 @@ var backends = []string{
 	"pkg/metastore/etcd",
 	"pkg/metastore/embedetcd",
 	"pkg/metastore/memory",
+	"pkg/objlog/objstore/bucket",
 	"pkg/objlog/objstore/directory",
 	"pkg/objlog/objstore/memory",
 	"pkg/objlog/objstore/open",
@@ -78,9 +79,9 @@ var suites = []string{"pkg/metastore/metastoretest", "pkg/objlog/objstore/storet
 // libraries maps a client library, with all below it, to the folders that may import it.
 var libraries = map[string][]string{
 	"go.etcd.io":                        {"pkg/metastore/etcd", "pkg/metastore/embedetcd"},
-	"github.com/aws":                    {"pkg/objlog/objstore/s3", "pkg/objlog/objstore/open"},
+	"github.com/aws":                    {"pkg/objlog/objstore/s3", "pkg/objlog/objstore/open", "pkg/objlog/objstore/bucket"},
 	"github.com/klauspost/compress":     {"pkg/kafkaapi/batch/records", "pkg/metastore"},
-	"github.com/minio/minio-go":         {"tests"},
+	"github.com/minio/minio-go":         {"pkg/objlog/objstore/bucket", "tests"},
 	"github.com/pierrec/lz4":            {"pkg/kafkaapi/batch/records"},
 	"github.com/spf13/cobra":            {"cmd", "internal/cli"},
 	"github.com/twmb/franz-go/pkg/kadm": {"internal/cli", "internal/demo", "internal/witness", "cmd", "tests"},

@@ -1,9 +1,13 @@
 package ops
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
+	"time"
 
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
@@ -20,7 +24,11 @@ func healthCommand(env *cli.Env) *cobra.Command {
 		Args:  cobra.NoArgs,
 	}
 	url := adminFlag(env, cmd)
+	process := cmd.Flags().Bool("process", false, "ask only whether the process at --admin is ready: an agent, or a coordinator, a standby too")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *process {
+			return processHealth(cmd.Context(), env, *url)
+		}
 		c := adminpbconnect.NewClusterServiceClient(http.DefaultClient, *url)
 		resp, err := c.Health(cmd.Context(), connect.NewRequest(&adminpb.HealthRequest{}))
 		if err != nil {
@@ -36,6 +44,28 @@ func healthCommand(env *cli.Env) *cobra.Command {
 		return nil
 	}
 	return cmd
+}
+
+// processTimeout bounds the question to one process, so that a check of a container has its answer in time.
+const processTimeout = 3 * time.Second
+
+// processHealth asks one process whether it is ready, by /readyz.
+func processHealth(ctx context.Context, env *cli.Env, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, processTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(url, "/")+"/readyz", http.NoBody)
+	if err != nil {
+		return cli.Usage("--admin is %q: use http://host:port", url)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return failed("ask for the process's health", url, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return cli.Fail("call the process at "+url+" ready", errors.New(resp.Status), "it waits for a coordinator, etcd or the bucket: see its log")
+	}
+	return env.Emit(map[string]bool{"ready": true}, func(w io.Writer) { _, _ = fmt.Fprintln(w, "ready") })
 }
 
 func healthText(w io.Writer, m *adminpb.HealthResponse) {

@@ -1,4 +1,4 @@
-// Package ops has the commands that run regions and talk to their admin API: dev, health, shadow. They are apart from
+// Package ops has the commands that run regions and talk to their admin API: dev, health, shadow, bucket. They are apart from
 // package cli, whose commands need no more than the Kafka protocol.
 package ops
 
@@ -16,7 +16,7 @@ import (
 
 // Commands are all of them.
 func Commands() []cli.Command {
-	return []cli.Command{devCommand, demoCommand, healthCommand, shadowCommand}
+	return []cli.Command{devCommand, demoCommand, healthCommand, shadowCommand, bucketCommand}
 }
 
 // adminDefault is region a of gnomon dev.

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -42,7 +43,7 @@ shadow region: name its admin URL with --admin or GNOMON_ADMIN.`,
 
 func (s *shadowTool) create() *cobra.Command {
 	var file string
-	var dryRun bool
+	var dryRun, ifNotExists bool
 	cmd := &cobra.Command{
 		Use:   "create -f link.yaml",
 		Short: "Check everything that a link needs, and create it",
@@ -62,6 +63,11 @@ func (s *shadowTool) create() *cobra.Command {
 			for _, w := range cfg.Warnings {
 				_, _ = fmt.Fprintf(s.env.Err, "%s, line %d: %s\n", file, w.Line, w.Message)
 			}
+			if ifNotExists {
+				if there, err := s.exists(cmd.Context(), cfg.Link.Name); err != nil || there {
+					return err
+				}
+			}
 			resp, err := s.client().Create(cmd.Context(), connect.NewRequest(&adminpb.CreateRequest{
 				Config: cfg.Link, ValidateOnly: dryRun, Paused: cfg.Paused,
 			}))
@@ -73,7 +79,24 @@ func (s *shadowTool) create() *cobra.Command {
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "the link's configuration, link.yaml")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "check only")
+	cmd.Flags().BoolVar(&ifNotExists, "if-not-exists", false, "a link of that name is no error, whatever its configuration")
 	return cmd
+}
+
+// exists tells whether the region has the link, and says so.
+func (s *shadowTool) exists(ctx context.Context, name string) (bool, error) {
+	resp, err := s.client().List(ctx, connect.NewRequest(&adminpb.ListRequest{}))
+	if err != nil {
+		return false, failed("list the links", *s.url, err)
+	}
+	for _, l := range resp.Msg.Links {
+		if l.Link == name {
+			return true, s.env.Emit(createdJSON{Checks: checksOf(nil)}, func(w io.Writer) {
+				_, _ = fmt.Fprintf(w, "link %s is there already\n", name)
+			})
+		}
+	}
+	return false, nil
 }
 
 func (s *shadowTool) created(name string, m *adminpb.CreateResponse, dryRun bool) error {

@@ -35,7 +35,7 @@ const BinaryVariable = "GNOMON_TEST_MINIO"
 
 // Build returns the server's binary below tools, which it installs if it is not there.
 func Build(ctx context.Context, tools string) (string, error) {
-	tools, err := filepath.Abs(filepath.Join(tools, "minio-"+version))
+	tools, err := filepath.Abs(filepath.Join(tools, "minio-static-"+version))
 	if err != nil {
 		return "", err
 	}
@@ -45,7 +45,7 @@ func Build(ctx context.Context, tools string) (string, error) {
 	}
 	fmt.Fprintln(os.Stderr, "minio: building the server, once; this takes some minutes")
 	install := exec.CommandContext(ctx, "go", "install", "github.com/minio/minio@"+version)
-	install.Env = append(os.Environ(), "GOBIN="+tools, "GOFLAGS=")
+	install.Env = append(os.Environ(), "GOBIN="+tools, "GOFLAGS=", "CGO_ENABLED=0") // static: it is also run in a container without libraries
 	install.Stdout, install.Stderr = os.Stderr, os.Stderr
 	install.Dir = os.TempDir() // outside of this module
 	if err := install.Run(); err != nil {

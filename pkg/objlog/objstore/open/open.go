@@ -45,29 +45,62 @@ type Options struct {
 // Open returns the store that the URL names. It makes a directory that is not there; of an S3 bucket it sends nothing
 // but what finding the credentials takes: see objstore.ProbeConditionalPut for a look at the bucket itself.
 func Open(ctx context.Context, rawURL string, o Options) (objstore.Store, error) {
+	u, query, err := parse(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	if u.Scheme == "file" {
+		return openDirectory(u, query)
+	}
+	so, err := s3Options(ctx, u, query, o)
+	if err != nil {
+		return nil, err
+	}
+	s, err := s3.New(so)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// ErrNotS3 says that a URL names a directory where a bucket of an S3-compatible store is wanted.
+var ErrNotS3 = errors.New("the URL names a directory, which needs no preparation")
+
+// S3Options returns what a URL of scheme s3 says of the bucket, with credentials and region found; ErrNotS3 for a directory.
+func S3Options(ctx context.Context, rawURL string, o Options) (s3.Options, error) {
+	u, query, err := parse(rawURL)
+	if err != nil {
+		return s3.Options{}, err
+	}
+	if u.Scheme != "s3" {
+		return s3.Options{}, ErrNotS3
+	}
+	return s3Options(ctx, u, query, o)
+}
+
+// parse returns a URL of a scheme that is known, and its query.
+func parse(rawURL string) (*url.URL, url.Values, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
-		return nil, errors.New("the bucket's URL cannot be parsed")
+		return nil, nil, errors.New("the bucket's URL cannot be parsed")
 	}
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return nil, errors.New("the query of the bucket's URL cannot be parsed")
+		return nil, nil, errors.New("the query of the bucket's URL cannot be parsed")
 	}
 	if u.User != nil {
-		return nil, errors.New("the bucket's URL has credentials in it; put them into the environment or a credentials file")
+		return nil, nil, errors.New("the bucket's URL has credentials in it; put them into the environment or a credentials file")
 	}
 	if u.Fragment != "" || u.Opaque != "" {
-		return nil, fmt.Errorf("the bucket's URL is not of the form %s", "file:///directory or s3://bucket/prefix")
+		return nil, nil, fmt.Errorf("the bucket's URL is not of the form %s", "file:///directory or s3://bucket/prefix")
 	}
 	switch u.Scheme {
-	case "file":
-		return openDirectory(u, query)
-	case "s3":
-		return openS3(ctx, u, query, o)
+	case "file", "s3":
+		return u, query, nil
 	case "":
-		return nil, errors.New("the bucket's URL has no scheme: use file:///directory or s3://bucket/prefix")
+		return nil, nil, errors.New("the bucket's URL has no scheme: use file:///directory or s3://bucket/prefix")
 	default:
-		return nil, fmt.Errorf("the bucket's URL has the unknown scheme %q: use file or s3", u.Scheme)
+		return nil, nil, fmt.Errorf("the bucket's URL has the unknown scheme %q: use file or s3", u.Scheme)
 	}
 }
 
@@ -85,35 +118,31 @@ func openDirectory(u *url.URL, query url.Values) (objstore.Store, error) {
 	return s, nil
 }
 
-func openS3(ctx context.Context, u *url.URL, query url.Values, o Options) (objstore.Store, error) {
+func s3Options(ctx context.Context, u *url.URL, query url.Values, o Options) (s3.Options, error) {
 	if err := allow("s3", query, "endpoint", "region", "path_style", "sign_payload", "profile"); err != nil {
-		return nil, err
+		return s3.Options{}, err
 	}
 	if u.Host == "" || u.Port() != "" {
-		return nil, errors.New("an s3 URL needs the bucket's name after the two slashes: s3://bucket/prefix")
+		return s3.Options{}, errors.New("an s3 URL needs the bucket's name after the two slashes: s3://bucket/prefix")
 	}
 	so := o.S3
 	so.Bucket, so.Prefix = u.Host, strings.Trim(u.Path, "/")
 	if err := setEndpoint(&so, query); err != nil {
-		return nil, err
+		return s3.Options{}, err
 	}
 	if err := setBool(&so.PathStyle, query, "path_style"); err != nil {
-		return nil, err
+		return s3.Options{}, err
 	}
 	if err := setBool(&so.SignPayload, query, "sign_payload"); err != nil {
-		return nil, err
+		return s3.Options{}, err
 	}
 	if region := query.Get("region"); region != "" {
 		so.Region = region
 	}
 	if err := setIdentity(ctx, &so, o.CredentialsFile, query.Get("profile")); err != nil {
-		return nil, err
+		return s3.Options{}, err
 	}
-	s, err := s3.New(so)
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
+	return so, nil
 }
 
 func setEndpoint(so *s3.Options, query url.Values) error {
