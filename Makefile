@@ -17,7 +17,7 @@ GO_DIRS := $(wildcard cmd internal pkg tests)
 RACE_PKGS ?= ./internal/... ./pkg/...
 FUZZ_TIME ?= 20000x
 TEST_TIMEOUT ?= 8m
-CHECKS := fmt vet staticcheck golangci proto tidy generated race fuzz minio kcat interop
+CHECKS := fmt vet staticcheck golangci proto tidy generated race fuzz minio kcat compose interop
 
 export GNOMON_TOOLS_DIR ?= $(HOME)/.cache/gnomon
 
@@ -77,6 +77,10 @@ minio:
 INTEROP ?= all
 interop:
 	GNOMON_INTEROP=$(INTEROP) go test -count=1 -timeout 30m -parallel 6 ./tests/interop
+
+# docker-compose.yml in a Docker engine of the test's own.
+compose:
+	tests/compose/run.sh
 
 kcat:
 	if command -v kcat >/dev/null; then tests/interop/kcat.sh; else echo "kcat is not installed: interop with librdkafka left out"; fi
