@@ -114,6 +114,9 @@ func ensure(ctx context.Context, client *minio.Client, o s3.Options) (created bo
 
 // transient tells whether to ask again: there was no answer, or one that speaks of the moment.
 func transient(err error) bool {
+	if err == nil {
+		return false
+	}
 	answer := minio.ToErrorResponse(err)
 	return answer.StatusCode == 0 || answer.StatusCode >= 500
 }

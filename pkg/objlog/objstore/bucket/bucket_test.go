@@ -87,7 +87,12 @@ func TestRules(t *testing.T) {
 				t.Fatal(err)
 			}
 			rules := lifecycle.NewConfiguration()
+			// The rule of an earlier run, in a form that MinIO takes, and one with tags, hide nothing and harm nothing.
 			rules.Rules = []lifecycle.Rule{{
+				ID: "gnomon-aborted-uploads", Status: "Enabled", RuleFilter: lifecycle.Filter{Prefix: "elsewhere/"}, Expiration: lifecycle.Expiration{Days: 7},
+			}, {
+				ID: "tagged", Status: "Enabled", RuleFilter: lifecycle.Filter{Tag: lifecycle.Tag{Key: "k", Value: "v"}}, Expiration: lifecycle.Expiration{Days: 7},
+			}, {
 				ID: "theirs", Status: "Enabled", RuleFilter: lifecycle.Filter{Prefix: prefix}, Expiration: lifecycle.Expiration{Days: 7},
 			}}
 			if err := client.SetBucketLifecycle(t.Context(), o.Bucket, rules); err != nil {
@@ -98,7 +103,7 @@ func TestRules(t *testing.T) {
 				t.Fatalf("%v", err)
 			}
 			after, err := client.GetBucketLifecycle(t.Context(), o.Bucket)
-			if err != nil || len(after.Rules) == 0 || after.Rules[0].ID != "theirs" {
+			if err != nil || len(after.Rules) != 3 || after.Rules[2].ID != "theirs" {
 				t.Fatalf("the rules are now %+v, %v", after, err)
 			}
 		})

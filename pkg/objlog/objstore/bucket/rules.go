@@ -29,30 +29,35 @@ func rules(ctx context.Context, client *minio.Client, o s3.Options) (string, err
 	default:
 		return "", fmt.Errorf("read the rules of bucket %s: %w", o.Bucket, err)
 	}
-	prefix := strings.Trim(o.Prefix, "/")
+	prefix, ours := strings.Trim(o.Prefix, "/"), false
 	for _, r := range have.Rules {
-		if r.Status == "Enabled" && expires(r) && overlap(rulePrefix(r), prefix) {
+		if expires(r) && overlap(rulePrefix(r), prefix) {
 			return "", fmt.Errorf("rule %q of bucket %s lets objects under %q expire: records would be lost; remove it, or take another bucket",
 				r.ID, o.Bucket, rulePrefix(r))
 		}
-		if r.ID == ruleID {
-			return "removed by the bucket's rule " + ruleID, nil
-		}
+		ours = ours || r.ID == ruleID
+	}
+	if ours {
+		return "removed by the bucket's rule " + ruleID, nil
 	}
 	have.Rules = append(have.Rules, lifecycle.Rule{
 		ID: ruleID, Status: "Enabled", RuleFilter: lifecycle.Filter{Prefix: prefix},
 		AbortIncompleteMultipartUpload: lifecycle.AbortIncompleteMultipartUpload{DaysAfterInitiation: uploadDays},
 	})
-	if err := client.SetBucketLifecycle(ctx, o.Bucket, have); err != nil {
+	if err := client.SetBucketLifecycle(ctx, o.Bucket, have); transient(err) {
+		return "", fmt.Errorf("set the rules of bucket %s: %w", o.Bucket, err)
+	} else if err != nil {
 		// MinIO takes no rule for uploads alone, and removes them by itself after a day.
 		return fmt.Sprintf("left to the store: it takes no rule for them (%s)", minio.ToErrorResponse(err).Code), nil
 	}
 	return "removed by the bucket's rule " + ruleID, nil
 }
 
-// expires tells whether a rule deletes objects, or versions of them that a delete of ours leaves behind and nobody needs: that is no harm.
+// expires tells whether a rule deletes objects such as Gnomon's, which have no tags. Rules for versions that a delete of ours leaves
+// behind are no harm.
 func expires(r lifecycle.Rule) bool {
-	return r.Expiration.Days > 0 || !r.Expiration.Date.IsZero()
+	tagged := !r.RuleFilter.Tag.IsEmpty() || len(r.RuleFilter.And.Tags) > 0
+	return r.Status == "Enabled" && !tagged && (r.Expiration.Days > 0 || !r.Expiration.Date.IsZero())
 }
 
 func rulePrefix(r lifecycle.Rule) string {
