@@ -45,6 +45,7 @@ func (o *agentOptions) settings() settings {
 		{"max-connections-per-address", "open connections from one address; default 1000", false, number(&l.ConnectionsPerAddress, 1, math.MaxInt32)},
 		{"max-request-bytes", "of one Produce request; default 100 MiB", false, number(&l.RequestBytes, 1<<10, math.MaxInt32)},
 		{"max-buffered-bytes", "of the requests of all connections; default 22 % of the memory", false, number(&l.BufferedBytes, 1<<20, math.MaxInt64)},
+		{"store-prices", storePricesUsage, false, prices(&o.Prices)},
 		{"log-level", "debug, info, warn or error; default warn", false, level(&o.level)},
 	}
 }

@@ -52,6 +52,7 @@ func (o *coordinatorOptions) settings() settings {
 		{"max-offsets-per-group", "committed offsets of one consumer group; default 100000", false, number(&limits.OffsetsPerGroup, 1, math.MaxInt32)},
 		{"max-offset-bytes", "of the committed offsets of all groups, 128 each and their metadata; default 256 MiB", false, number(&limits.OffsetBytes, 1<<20, math.MaxInt64)},
 		{"max-producers", "idempotent producers that partitions remember, each in each partition counting as one; default 500000", false, number(&limits.Producers, 1, math.MaxInt32)},
+		{"store-prices", storePricesUsage, false, prices(&o.Prices)},
 		{"log-level", "debug, info, warn or error; default warn", false, level(&o.level)},
 	}
 }

@@ -39,6 +39,12 @@ func TestSamples(t *testing.T) {
 	if err := a.Validate(); err != nil {
 		t.Error(err)
 	}
+	if a.Prices == nil || a.Prices.Put != 0.0054 {
+		t.Errorf("prices %+v", a.Prices)
+	}
+	if p, err := ReadPrices("../../deploy/prices.yaml"); err != nil || *p != *a.Prices {
+		t.Errorf("deploy/prices.yaml is %+v, %v; the table of that name is %+v", p, err, a.Prices)
+	}
 	var c coordinatorOptions
 	e, errs = env([]string{"--config", "../../deploy/coordinator.yaml"}, nil)
 	if _, ok := e.load("coordinator", c.settings()); !ok {
@@ -91,6 +97,8 @@ func TestMistakes(t *testing.T) {
 		"an argument":    {whole, []string{"run"}, nil, `agent takes no arguments, only flags: "run"`},
 		"no such level":  {whole, []string{"--log-level", "loud"}, nil, "use debug, info, warn or error"},
 		"no YAML":        {"a: [", nil, nil, "x.yaml: yaml:"},
+		"store prices":   {whole + "store-prices: gold\n", nil, nil, "use none, s3-us-east-1, s3-eu-central-1, or a YAML file: open gold"},
+		"price table":    {whole + "store-prices: ../../deploy/agent.yaml\n", nil, nil, "field node-id not found"},
 		"flush profile":  {whole + "flush-profile: fast\n", nil, nil, "use latency or cost"},
 		"no file at all": {"", []string{"--config", "/nowhere.yaml"}, nil, "configuration file: open /nowhere.yaml"},
 	} {
@@ -98,7 +106,7 @@ func TestMistakes(t *testing.T) {
 		if code := RunAgent(context.Background(), e); code != exitUsage {
 			t.Errorf("%s: exit code %d", name, code)
 		}
-		if got := errs.String(); !strings.HasPrefix(got, "agent: ") || !strings.Contains(got, c.want) || strings.Count(got, "\n") != 1 && name != "no YAML" {
+		if got := errs.String(); !strings.HasPrefix(got, "agent: ") || !strings.Contains(got, c.want) || strings.Count(got, "\n") != 1 && name != "no YAML" && name != "price table" {
 			t.Errorf("%s: %s", name, got)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/gnomon-stream/gnomon/pkg/coordinator"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/embedetcd"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/appender"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/metered"
 )
 
 // LinkName is the link from region a to region b.
@@ -33,6 +34,7 @@ type Options struct {
 	Appender       appender.Config   // the flush profile
 	SnapshotEvery  base.Seq          // see coordinator.Config
 	Limits         coordinator.Limits
+	Prices         *metered.Prices // see region.CoordinatorConfig
 	Version        string
 	Out            io.Writer
 	Logger         *slog.Logger
@@ -167,7 +169,7 @@ func (o *Options) open(ctx context.Context, x *one, id coordinator.Identity) err
 		Identity: id, EtcdEndpoints: []string{endpoint}, BucketURL: bucket,
 		AdminAddr: loopback(port.Admin), KafkaAddrs: []string{loopback(port.Kafka[0]), loopback(port.Kafka[1])},
 		FirstNodeID: firstNode[name], PeerURLs: o.peerURLs(name), EndpointsFile: o.endpointsFile(name), SnapshotEvery: o.SnapshotEvery,
-		Appender: o.Appender, Limits: o.Limits,
+		Appender: o.Appender, Limits: o.Limits, Prices: o.Prices,
 		Version: o.Version, Logger: o.Logger.With("region", name), Now: o.Now,
 	})
 	return err

@@ -23,6 +23,7 @@ import (
 	"github.com/gnomon-stream/gnomon/pkg/kafkaapi"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/appender"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/metered"
 )
 
 // AgentConfig of an agent that runs apart from its coordinators.
@@ -36,6 +37,7 @@ type AgentConfig struct {
 	// Coordinators are the URLs of the region's coordinators.
 	Coordinators []string
 	BucketURL    string
+	Prices       *metered.Prices // see CoordinatorConfig
 	// AutoCreateTopics and DefaultPartitions are kafkaapi.Config's.
 	AutoCreateTopics  bool
 	DefaultPartitions int32
@@ -95,9 +97,11 @@ func (a *Agent) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if a.bucket, err = openBucket(ctx, a.cfg.BucketURL, id, a.cfg.Now()); err != nil {
+	bucket, err := openBucket(ctx, a.cfg.BucketURL, id, a.cfg.Now())
+	if err != nil {
 		return err
 	}
+	a.bucket = newStores(a.registry, a.cfg.Prices, a.cfg.BucketURL, a.cfg.Now).Wrap(bucket, metered.Own)
 	at := a.cfg.Advertise
 	if at == "" {
 		at = a.kafka.Addr().String()

@@ -18,6 +18,7 @@ import (
 	"github.com/gnomon-stream/gnomon/pkg/coordinator/groups"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/etcd"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/metered"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/open"
 	"github.com/gnomon-stream/gnomon/pkg/shadow"
 )
@@ -31,6 +32,8 @@ type CoordinatorConfig struct {
 	EtcdEndpoints []string
 	// BucketURL is file:///dir or s3://bucket/prefix?….
 	BucketURL string
+	// Prices are what the store bills; nil means as is usual at the bucket's place.
+	Prices *metered.Prices
 	// AdminAddr is the host:port to listen on; port 0 takes a free one.
 	AdminAddr string
 	// AdvertiseURL is where agents and other coordinators reach AdminAddr; empty means as it is listened on.
@@ -77,9 +80,12 @@ func (c *Coordinator) open(ctx context.Context) error {
 	if c.admin, err = listen("admin", c.cfg.AdminAddr); err != nil {
 		return err
 	}
-	if c.bucket, err = openBucket(ctx, c.cfg.BucketURL, c.cfg.Identity, c.cfg.Now()); err != nil {
+	bucket, err := openBucket(ctx, c.cfg.BucketURL, c.cfg.Identity, c.cfg.Now())
+	if err != nil {
 		return err
 	}
+	stores := newStores(c.registry, c.cfg.Prices, c.cfg.BucketURL, c.cfg.Now)
+	c.bucket = stores.Wrap(bucket, metered.Own)
 	c.log, err = etcd.Open(etcd.Config{Endpoints: c.cfg.EtcdEndpoints, Cluster: c.cfg.Identity.ClusterID, Logger: c.cfg.Logger})
 	if err != nil {
 		return err
@@ -89,7 +95,7 @@ func (c *Coordinator) open(ctx context.Context) error {
 		Peer: c.peer(), Now: c.cfg.Now, Logger: c.cfg.Logger, Registerer: c.registry, SnapshotEvery: c.cfg.SnapshotEvery, Groups: c.cfg.Groups,
 		Limits: c.cfg.Limits,
 	})
-	c.links = newLinkManager(c.coord, c.bucket, c.cfg, c.http, shadow.NewMetrics(c.registry))
+	c.links = newLinkManager(c.coord, c.bucket, c.cfg, c.http, stores, shadow.NewMetrics(c.registry))
 	c.roster = newRoster()
 	return nil
 }

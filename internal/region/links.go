@@ -13,6 +13,7 @@ import (
 	"github.com/gnomon-stream/gnomon/pkg/coordinator"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/metered"
 	"github.com/gnomon-stream/gnomon/pkg/shadow"
 )
 
@@ -34,10 +35,10 @@ type running struct {
 	ended  chan struct{}
 }
 
-func newLinkManager(c *coordinator.Coordinator, bucket objstore.Store, cfg CoordinatorConfig, h *http.Client, m *shadow.Metrics) *linkManager {
+func newLinkManager(c *coordinator.Coordinator, bucket objstore.Store, cfg CoordinatorConfig, h *http.Client, stores *metered.Metrics, m *shadow.Metrics) *linkManager {
 	return &linkManager{
 		c: c, bucket: bucket, cfg: cfg, metrics: m, runners: map[string]*running{},
-		remote: &sources{http: h, logger: cfg.Logger, clients: map[string]shadow.Source{}},
+		remote: &sources{http: h, stores: stores, logger: cfg.Logger, clients: map[string]shadow.Source{}},
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/gnomon-stream/gnomon/pkg/agent"
 	"github.com/gnomon-stream/gnomon/pkg/coordinator"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/appender"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/metered"
 )
 
 // Config of a region.
@@ -26,6 +27,7 @@ type Config struct {
 	EtcdEndpoints []string
 	// BucketURL is file:///dir or s3://bucket/prefix?….
 	BucketURL string
+	Prices    *metered.Prices // see CoordinatorConfig
 	// AdminAddr and KafkaAddrs are host:port to listen on; port 0 takes a free one. One agent an address.
 	AdminAddr   string
 	KafkaAddrs  []string
@@ -80,7 +82,7 @@ func (r *Region) open(ctx context.Context) error {
 		r.kafka = append(r.kafka, l)
 	}
 	c, err := OpenCoordinator(ctx, CoordinatorConfig{
-		ID: "coordinator-" + r.cfg.Identity.RegionName, Identity: r.cfg.Identity, EtcdEndpoints: r.cfg.EtcdEndpoints, BucketURL: r.cfg.BucketURL,
+		ID: "coordinator-" + r.cfg.Identity.RegionName, Identity: r.cfg.Identity, EtcdEndpoints: r.cfg.EtcdEndpoints, BucketURL: r.cfg.BucketURL, Prices: r.cfg.Prices,
 		AdminAddr: r.cfg.AdminAddr, PeerURLs: r.cfg.PeerURLs, SnapshotEvery: r.cfg.SnapshotEvery, Limits: r.cfg.Limits,
 		Version: r.cfg.Version, Logger: r.cfg.Logger, Now: r.cfg.Now,
 	})

@@ -17,6 +17,7 @@ import (
 	"github.com/gnomon-stream/gnomon/pkg/metastore/etcd"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/metered"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/open"
 	"github.com/gnomon-stream/gnomon/pkg/shadow"
 )
@@ -24,6 +25,7 @@ import (
 // sources reaches what links name: shadow.Remote with the real backends.
 type sources struct {
 	http   *http.Client
+	stores *metered.Metrics
 	logger *slog.Logger
 
 	mu      sync.Mutex
@@ -45,7 +47,11 @@ func (r *sources) Source(cfg *metalogpb.LinkConfig) (shadow.Source, error) {
 }
 
 func (r *sources) Bucket(ctx context.Context, cfg *metalogpb.LinkConfig) (objstore.Store, error) {
-	return open.Open(ctx, cfg.Bucket, open.Options{CredentialsFile: cfg.CredentialFiles["bucket_credentials_file"]})
+	bucket, err := open.Open(ctx, cfg.Bucket, open.Options{CredentialsFile: cfg.CredentialFiles["bucket_credentials_file"]})
+	if err != nil {
+		return nil, err
+	}
+	return r.stores.Wrap(bucket, metered.Source), nil
 }
 
 func (r *sources) Etcd(ctx context.Context, cfg *metalogpb.LinkConfig, source base.ClusterID) (shadow.FrozenLog, error) {

@@ -15,6 +15,7 @@ import (
 	"github.com/gnomon-stream/gnomon/pkg/coordinator"
 	"github.com/gnomon-stream/gnomon/pkg/kafkaapi"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/memory"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/metered"
 	"github.com/gnomon-stream/gnomon/pkg/shadow"
 )
 
@@ -61,6 +62,7 @@ func TestMetrics(t *testing.T) {
 	reg, log := &names{}, slog.New(slog.DiscardHandler)
 	coordinator.New(coordinator.Config{Logger: log, Registerer: reg, Now: time.Now})
 	shadow.NewMetrics(reg)
+	metered.NewMetrics(reg, metered.Prices{}, time.Now)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -1,8 +1,6 @@
 package ops
 
 import (
-	"log/slog"
-
 	"github.com/spf13/cobra"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
@@ -17,7 +15,8 @@ const snapshotEveryMax = 1_000_000
 
 func devCommand(env *cli.Env) *cobra.Command {
 	o := dev.Options{Buckets: map[string]string{}, Etcds: map[string]string{}}
-	var bucketA, bucketB, etcdA, etcdB, level, profile string
+	var bucketA, bucketB, etcdA, etcdB, profile string
+	var observe observeFlags
 	var snapshotEvery uint64
 	cmd := &cobra.Command{
 		Use:   "dev",
@@ -39,9 +38,8 @@ With --region only one region runs, so that one of two processes on the same --d
 				return cli.Usage("--max-topics and --max-partitions are at least 1")
 			}
 			o.SnapshotEvery = base.Seq(snapshotEvery)
-			var l slog.Level
-			if err := l.UnmarshalText([]byte(level)); err != nil {
-				return cli.Usage("--log-level is %q: use debug, info, warn or error", level)
+			if err := observe.apply(env, &o); err != nil {
+				return err
 			}
 			switch profile {
 			case "latency":
@@ -59,7 +57,6 @@ With --region only one region runs, so that one of two processes on the same --d
 				}
 			}
 			o.Out, o.Now, o.Version = env.Out, env.Now, env.Version.Version
-			o.Logger = slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: l}))
 			return dev.Run(cmd.Context(), o)
 		},
 	}
@@ -75,6 +72,6 @@ With --region only one region runs, so that one of two processes on the same --d
 	f.Uint64Var(&snapshotEvery, "snapshot-every", 20_000, "entries of the metalog between two snapshots; a quarter as many stay in etcd once they are archived")
 	f.IntVar(&o.Limits.Topics, "max-topics", coordinator.TopicsDefault, "topics of a region, those that it shadows included")
 	f.IntVar(&o.Limits.Partitions, "max-partitions", coordinator.PartitionsDefault, "partitions of all these topics")
-	f.StringVar(&level, "log-level", "warn", "debug, info, warn or error")
+	observe.add(f)
 	return cmd
 }
