@@ -26,7 +26,7 @@ type agentOptions struct {
 
 func (o *agentOptions) settings() settings {
 	o.KafkaAddr, o.AdminAddr, o.level = "127.0.0.1:9092", "127.0.0.1:9645", slog.LevelWarn
-	o.AutoCreateTopics, o.DefaultPartitions = true, 1
+	o.AutoCreateTopics, o.DefaultPartitions, o.Hedging = true, 1, true
 	l := &o.Limits
 	return settings{
 		{"node-id", "broker id, one's own over both regions", true, number(&o.NodeID, 0, math.MaxInt32)},
@@ -37,6 +37,7 @@ func (o *agentOptions) settings() settings {
 		{"bucket", "bucket of the region: s3://bucket/prefix?… or file:///dir", true, text(&o.BucketURL)},
 		{"zone", "where the agent runs, for clients with client.rack", false, text(&o.Zone)},
 		{"flush-profile", "latency: an object at once; cost: each 250 ms; default latency", false, profile(&o.Appender)},
+		{"hedging", "whether a slow request to the bucket is sent a second time, one in twenty at most; not to directories; default true", false, yesNo(&o.Hedging)},
 		{"memory-bytes", "that the agent may take, whatever clients do; default 512 MiB", false, number(&o.MemoryBytes, region.MemoryMin, math.MaxInt64)},
 		{"cache-bytes", "of records read, kept, and on their way to clients; default 24 % of the memory", false, number(&o.CacheBytes, 1<<20, math.MaxInt64)},
 		{"auto-create-topics", "whether Metadata creates topics that a client names and allows to be created, as Kafka's auto.create.topics.enable; default true", false, yesNo(&o.AutoCreateTopics)},

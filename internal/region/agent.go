@@ -23,6 +23,7 @@ import (
 	"github.com/gnomon-stream/gnomon/pkg/kafkaapi"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/appender"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/hedge"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/metered"
 )
 
@@ -45,6 +46,7 @@ type AgentConfig struct {
 	CacheBytes        int64 // of the read cache; 0 means its share of MemoryBytes
 	MemoryBytes       int64 // that the agent may take; 0 means MemoryDefault
 	Appender          appender.Config
+	Hedging           bool // slow requests to the bucket are sent a second time; not to directories
 	Version           string
 	Logger            *slog.Logger
 	Now               func() time.Time
@@ -109,7 +111,8 @@ func (a *Agent) open(ctx context.Context) error {
 	a.agent, err = newAgent(agentParts{
 		nodeID: a.cfg.NodeID, listener: a.kafka, advertise: at, zone: a.cfg.Zone, cluster: id.ClusterID, coordinator: a.client, registry: a.client,
 		autoCreate: a.cfg.AutoCreateTopics, defaultPartitions: a.cfg.DefaultPartitions,
-		bucket: a.bucket, limits: a.cfg.Limits, cacheBytes: a.cfg.CacheBytes, memoryBytes: a.cfg.MemoryBytes, appender: a.cfg.Appender, version: a.cfg.Version,
+		bucket: a.bucket, limits: a.cfg.Limits, cacheBytes: a.cfg.CacheBytes, memoryBytes: a.cfg.MemoryBytes, appender: a.cfg.Appender,
+		hedging: a.cfg.Hedging && onNetwork(a.cfg.BucketURL), version: a.cfg.Version,
 		logger: a.cfg.Logger, metrics: a.registry, now: a.cfg.Now,
 	})
 	return err
@@ -165,6 +168,7 @@ type agentParts struct {
 	cacheBytes  int64
 	memoryBytes int64
 	appender    appender.Config
+	hedging     bool
 	version     string
 	logger      *slog.Logger
 	metrics     prometheus.Registerer
@@ -186,6 +190,9 @@ func newAgent(p agentParts) (*agent.Agent, error) {
 	}
 	instance := make([]byte, 16)
 	_, _ = rand.Read(instance) // never fails
+	if p.hedging {
+		p.appender.Hedge = hedge.New(hedge.Options{Now: p.now})
+	}
 	kafka := kafkaapi.DefaultConfig(p.nodeID)
 	kafka.Limits, kafka.AutoCreateTopics, kafka.DefaultPartitions = p.limits, p.autoCreate, p.defaultPartitions
 	return agent.New(agent.Config{

@@ -2,10 +2,14 @@ package region
 
 import (
 	"context"
+	"strings"
 
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/bucket"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/open"
 )
+
+// onNetwork tells whether a bucket's requests go over a network, so that some take long for no reason of their own.
+func onNetwork(bucketURL string) bool { return strings.HasPrefix(bucketURL, "s3:") }
 
 // BucketReport is what InitBucket found and did.
 type BucketReport = bucket.Report

@@ -95,6 +95,7 @@ func (r *Region) open(ctx context.Context) error {
 		a, err := newAgent(agentParts{
 			nodeID: r.cfg.FirstNodeID + int32(i), listener: l, advertise: l.Addr().String(), cluster: r.cfg.Identity.ClusterID,
 			autoCreate: true, defaultPartitions: 1, coordinator: local{c.coord}, registry: registry{c.log}, bucket: c.bucket, appender: r.cfg.Appender,
+			hedging: onNetwork(r.cfg.BucketURL),
 			version: r.cfg.Version, logger: r.cfg.Logger, metrics: c.registry, now: r.cfg.Now,
 		})
 		if err != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/gnomon-stream/gnomon/pkg/objlog/appender"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/fetcher"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/hedge"
 )
 
 // Coordinator is what an agent asks of the coordinator.
@@ -78,11 +79,15 @@ func New(cfg Config) (*Agent, error) {
 	a.catalog = &catalog{view: a.view, self: cfg.Advertise, fenced: cfg.Coordinator.Fenced}
 	a.catalog.SetAgents(nil)
 	cfg.Appender.Cluster = cfg.Cluster
+	reads, hedges, err := hedging(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("agent %d: %w", cfg.Advertise.NodeID, err)
+	}
 	a.appender = appender.New(cfg.Appender, appender.Deps{
 		Store: cfg.Store, Committer: committer{cfg.Coordinator, cfg.Advertise.NodeID}, Logger: cfg.Logger, Now: cfg.Now, Registerer: cfg.Registerer,
+		Hedges: hedges,
 	})
-	fetch := fetcher.New(fetcher.Config{Store: cfg.Store, CacheBytes: cfg.CacheBytes, Logger: cfg.Logger, Registerer: cfg.Registerer})
-	var err error
+	fetch := fetcher.New(fetcher.Config{Store: reads, CacheBytes: cfg.CacheBytes, Logger: cfg.Logger, Registerer: cfg.Registerer})
 	a.server, err = kafkaapi.New(cfg.Kafka, kafkaapi.Deps{
 		Catalog: a.catalog, Appender: produce{a.appender}, Reader: &reader{view: a.view, fetcher: fetch}, Controller: cfg.Coordinator,
 		Logger: cfg.Logger, Registerer: cfg.Registerer, Clock: cfg.Now,
@@ -91,6 +96,21 @@ func New(cfg Config) (*Agent, error) {
 		return nil, fmt.Errorf("agent %d: %w", cfg.Advertise.NodeID, err)
 	}
 	return a, nil
+}
+
+// hedging returns the store that spans are read from, and the metrics.
+func hedging(cfg Config) (objstore.Store, *hedge.Metrics, error) {
+	var m *hedge.Metrics
+	if cfg.Registerer != nil {
+		var err error
+		if m, err = hedge.NewMetrics(cfg.Registerer); err != nil {
+			return nil, nil, err
+		}
+	}
+	if cfg.Appender.Hedge == nil {
+		return cfg.Store, m, nil
+	}
+	return hedge.NewReads(cfg.Store, hedge.New(hedge.Options{Now: cfg.Now}), m), m, nil
 }
 
 // View is the agent's picture of the cluster.

@@ -32,6 +32,9 @@ type agent struct {
 	session base.SessionID
 	opening int64 // when it asked for a session, 0 for not at all
 	number  uint64
+	// abandoned are the numbers that the next commit names, as none will ever be committed under them.
+	abandoned []uint64
+
 	inbox   []*request // in the connections, not read yet
 	buffer  []*request
 	flushes []*flush // in the order of their numbers, none answered
@@ -67,6 +70,8 @@ type request struct {
 
 type flush struct {
 	number   uint64
+	spare    uint64 // the other number of a flush whose PUT may be hedged, 0 for none
+	batches  []segment.Batch
 	built    segment.Built
 	requests []*request
 	stored   bool
@@ -185,7 +190,7 @@ func (a *agent) open() {
 		tx.reply(func(lost error) {
 			// A late answer to an earlier request is of a session that a later one has fenced.
 			if err == nil && lost == nil && !a.gone && a.opening == asked {
-				a.session, a.number, a.opening = id, 0, 0
+				a.session, a.number, a.opening, a.abandoned = id, 0, 0, nil
 			}
 		})
 	})
@@ -206,11 +211,13 @@ func (a *agent) flush() {
 	a.number++
 	f := &flush{number: a.number, requests: a.buffer}
 	a.buffer = nil
-	var batches []segment.Batch
 	for _, r := range f.requests {
-		batches = append(batches, r.batch.segmentBatch())
+		f.batches = append(f.batches, r.batch.segmentBatch())
 	}
-	f.built = segment.Build(segment.Header{Cluster: a.r.cluster, Session: a.session, Number: base.ObjectNumber(a.number)}, batches)
+	if a.r.w.rng.IntN(2) == 0 {
+		a.number++
+		f.spare = a.number
+	}
 	a.flushes = append(a.flushes, f)
 }
 
@@ -229,7 +236,21 @@ func (a *agent) put() {
 		return
 	}
 	f := open[a.r.w.rng.IntN(len(open))]
-	key := base.ObjectID{Session: a.session, Number: base.ObjectNumber(f.number)}.Key()
+	if f.spare != 0 && a.r.w.rng.IntN(3) == 0 {
+		// The PUT is slow, and what is sent beside it, under the other number, comes first. The first may have been stored too.
+		if a.r.w.rng.IntN(2) == 0 {
+			a.upload(f)
+		}
+		f.number, f.spare = f.spare, f.number
+	}
+	f.stored = a.upload(f)
+}
+
+// upload puts a flush under its present number, and tells whether it is in the bucket.
+func (a *agent) upload(f *flush) bool {
+	id := base.ObjectID{Session: a.session, Number: base.ObjectNumber(f.number)}
+	f.built = segment.Build(segment.Header{Cluster: a.r.cluster, Session: id.Session, Number: id.Number}, f.batches)
+	key := id.Key()
 	err := quick.PutSettled(context.Background(), a.store, key, f.built.Payload)
 	if errors.Is(err, objstore.ErrExists) {
 		// An attempt before this step was ambiguous, and is there: nobody else uses the key.
@@ -238,7 +259,7 @@ func (a *agent) put() {
 			a.r.w.fail("%s: object %s is there with %d bytes, not %d", a, key, info.Size, f.built.Size)
 		}
 	}
-	f.stored = err == nil
+	return err == nil
 }
 
 // send sends the next commit in order, or, when answers are overdue, all of them again, unchanged (P5).
@@ -247,9 +268,7 @@ func (a *agent) send() {
 	for _, f := range a.flushes {
 		switch {
 		case f.commit == nil && f.stored:
-			f.commit = &metalogpb.CommitRequest{
-				Session: uint64(a.session), Number: f.number, Size: f.built.Size, ResolvedBelow: a.flushes[0].number, Extents: f.built.Extents,
-			}
+			a.propose(f)
 			a.ask(f)
 			return
 		case f.commit == nil:
@@ -262,6 +281,22 @@ func (a *agent) send() {
 			}
 			return
 		}
+	}
+}
+
+// propose makes the commit of a flush, which passes over the number that the flush does not use: below its own it is named here, above it by the
+// next commit (race 11 of the appender).
+func (a *agent) propose(f *flush) {
+	if f.spare != 0 && f.spare < f.number {
+		a.abandoned = append(a.abandoned, f.spare)
+	}
+	f.commit = &metalogpb.CommitRequest{
+		Session: uint64(a.session), Number: f.number, Size: f.built.Size, ResolvedBelow: a.flushes[0].number, Extents: f.built.Extents,
+		Abandoned: a.abandoned,
+	}
+	a.abandoned = nil
+	if f.spare > f.number {
+		a.abandoned = []uint64{f.spare}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/gnomon-stream/gnomon/pkg/kafkaapi/batch"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/hedge"
 )
 
 // Batch is one record batch to append. Bytes are read until done is called, never written.
@@ -54,6 +55,9 @@ type Config struct {
 	PutsInFlight   int           // 8
 	BufferBytes    int64         // of requests held, what is held about them included; 128 MiB
 	ProduceTimeout time.Duration // after which a request fails with a retriable error; 30 s
+	// Hedge says when an object is stored a second time, under a number of its own, as its first PUT takes unusually long: for stores on a
+	// network; nil means never.
+	Hedge *hedge.Policy
 }
 
 // CostProfile is for stores that bill by the request: a few PUTs a second an agent.
@@ -81,6 +85,7 @@ type Deps struct {
 	Logger     *slog.Logger // nil means none
 	Now        func() time.Time
 	Registerer prometheus.Registerer // nil means no metrics
+	Hedges     *hedge.Metrics        // nil means none
 }
 
 // Appender is the write path of one agent.

@@ -33,7 +33,7 @@ func (l *loop) commit(now time.Time) {
 			l.fail(f, errHole)
 		}
 		if f.put == putFailed { // every lower number was sent: the next request names this one
-			l.abandoned = append(l.abandoned, uint64(f.id.Number))
+			l.abandoned = append(l.abandoned, f.numbers()...)
 			l.queue = slices.Delete(l.queue, i, i+1)
 			continue
 		}
@@ -46,11 +46,18 @@ func (l *loop) commit(now time.Time) {
 
 func (l *loop) send(f *flush) {
 	if f.request == nil {
+		unused := uint64(f.spare)
+		if unused != 0 && f.spare < f.id.Number { // it goes before, so this commit has to name it
+			l.abandoned, unused = append(l.abandoned, unused), 0
+		}
 		f.request = &metalogpb.CommitRequest{
 			Session: uint64(f.id.Session), Number: uint64(f.id.Number), Size: f.built.Size, Extents: f.extents(),
 			ResolvedBelow: uint64(l.queue[0].id.Number), Abandoned: l.abandoned,
 		}
 		l.abandoned = nil
+		if unused != 0 {
+			l.abandoned = []uint64{unused}
+		}
 	}
 	f.sent = true
 	l.sent++
@@ -61,6 +68,14 @@ func (l *loop) send(f *flush) {
 	l.a.deps.Committer.CommitAsync(l.ctx, f.request, func(res *metalogpb.CommitResult, err error) {
 		l.a.events.send(func(l *loop) { l.committed(f, res, err, start) })
 	})
+}
+
+// numbers are all that the flush has.
+func (f *flush) numbers() []uint64 {
+	if f.spare == 0 {
+		return []uint64{uint64(f.id.Number)}
+	}
+	return []uint64{uint64(min(f.id.Number, f.spare)), uint64(max(f.id.Number, f.spare))}
 }
 
 // committed takes the answer to a commit.

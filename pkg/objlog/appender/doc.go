@@ -30,32 +30,46 @@
 // # Crash points and races
 //
 //  1. The agent dies before the PUT: nothing happened; the client sends again, here or elsewhere.
+//
 //  2. It dies between PUT and commit: no event names the object; its session is fenced when the agent comes back, and
 //     the object is garbage.
+//
 //  3. The commit was sent and its answer is lost: the same request again gets the same offsets, from the session's stored
 //     results. They are kept, as ResolvedBelow is at most the number of the oldest flush not answered.
+//
 //  4. The agent is paused between PUT and commit, or between the commit and its answer, for longer than ProduceTimeout:
 //     when it goes on, the commit is sent as if nothing had been, and accepted if the session still stands. The client has sent the batch again meanwhile; whichever came second is found to be a duplicate, if it has a producer id.
+//
 //  5. The coordinator's leader changes while commits n and n+1 are under way: n fails, and n+1 reaches the new leader,
 //     which refuses it because n is missing. Only the first unanswered commit's word on the session counts: n+1
 //     waits, and when all answers are in, both are sent again, in order, unchanged.
+//
 //  6. n took effect, its answer was lost, and n+1 succeeded: n+1 is answered, n is sent again and gets its stored result.
+//
 //  7. PUT n fails while PUTs n+1 and n+2, of the same partition, run or are done: neither was sent for commit, as none
 //     passes n. Their extents of that partition are committed without batches; if none is left, their numbers are
 //     abandoned. An answer to a PUT that was given up may be wrong: the object appears later under an abandoned number,
 //     which is below the floor, so that it is garbage, and no number is used twice.
+//
 //  8. A producer has five batches in flight and the second fails: the third is in a flush (7), the fourth in the buffer and
 //     fails with it, the fifth is still in the client's connection. Its sequence is held back until the second has come
 //     again: see poison.
+//
 //  9. Commit n is not answered for ProduceTimeout: its requests fail, though it may have taken effect, or may still do so.
 //     The next session is opened before anything else is committed and fences this one. From then on n took effect or
 //     never will, and the client's second attempt is judged after that.
+//
 //  10. A topic is shadowed here and about to be flipped; a producer is here already, with batches k and k+1 in flight. k is
 //     judged before the flip and refused. Were k+1 judged after it, it would be taken as the one batch that may leave a
 //     gap, and k lost to its client as out of order. So: a flip fences all sessions, which fails what was sent to the
 //     sequencer before it, and what was to be sent under the same session; a refusal fails what is buffered behind it; and
 //     it is noted, here and for what was refused before it came here (Refuse), so that what is still in the connection
 //     waits for k.
+//
+//  11. PUT n takes unusually long, and Config.Hedge is set: its flush has number n+1 too, and the same batches are put under it. Were the next flush's
+//     number taken instead, commits would not be in the order of the flushes any more. The first PUT that succeeds gives the object, and ends the
+//     other one, whose number is abandoned: below it, by this commit, above it, by the next. What is stored under that number, now or later, is
+//     garbage. If the commit's answer is lost, the same number is committed again.
 //
 // # Failure
 //
@@ -64,6 +78,6 @@
 //
 // # Non-goals
 //
-// Hedged PUTs; waiting for the last flushes when Run's ctx ends (they fail and are sent again); order between the
+// Waiting for the last flushes when Run's ctx ends (they fail and are sent again); order between the
 // connections of a producer without a producer id.
 package appender

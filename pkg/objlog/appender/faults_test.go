@@ -14,6 +14,7 @@ import (
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/fault"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/hedge"
 )
 
 var errFinal = errors.New("access denied")
@@ -229,7 +230,7 @@ func (c client) run(rng *rand.Rand) error {
 // Producers that pipeline, against uploads and commits that are late, fail, or lose their answers: every batch is in the
 // log once, in order, where its ack says, and nothing but retriable errors was seen.
 func TestRandomFaults(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range uint64(80) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { randomFaults(t, seed) })
 		})
@@ -244,7 +245,11 @@ func randomFaults(t *testing.T, seed uint64) {
 		defer mu.Unlock()
 		return rng.IntN(n)
 	}
-	w := newWorld(t, Config{ProduceTimeout: 2 * time.Second}, fault.Options{
+	cfg := Config{ProduceTimeout: 2 * time.Second}
+	if seed%2 == 1 { // every other PUT may be hedged
+		cfg.Hedge = hedge.New(hedge.Options{Now: time.Now, DelayFirst: 30 * time.Millisecond, DelayMin: 10 * time.Millisecond, Share: 0.5})
+	}
+	w := newWorld(t, cfg, fault.Options{
 		Hook: func(op objstore.Op, _ string, phase fault.Phase) error {
 			switch n := roll(100); {
 			case op == objstore.OpPut && phase == fault.Before && n < 5:

@@ -27,6 +27,7 @@ const (
 // flush is one object on its way.
 type flush struct {
 	id         base.ObjectID
+	spare      base.ObjectNumber // the other number of the two that it has; 0: it has one
 	requests   []*request
 	partitions map[base.TopicPartition]struct{}
 	oldest     time.Time // arrival of its oldest request
@@ -42,11 +43,9 @@ type flush struct {
 
 // flush takes the front of the buffer and starts its upload.
 func (l *loop) flush(now time.Time) {
-	l.number++
 	requests, bytes, partitions := l.cut()
-	f := &flush{
-		id: base.ObjectID{Session: l.session, Number: l.number}, requests: requests, partitions: partitions, oldest: requests[0].arrived,
-	}
+	f := &flush{id: base.ObjectID{Session: l.session}, requests: requests, partitions: partitions, oldest: requests[0].arrived}
+	f.id.Number, f.spare = l.numbers()
 	l.a.metrics.flushBytes.Observe(float64(bytes))
 	l.a.metrics.flushAge.Observe(now.Sub(f.oldest).Seconds())
 	l.queue = append(l.queue, f)
@@ -56,14 +55,23 @@ func (l *loop) flush(now time.Time) {
 	ctx := l.uploads
 	go func() {
 		defer l.wg.Done()
-		built, err := l.a.upload(ctx, f)
-		l.a.events.send(func(l *loop) { l.uploaded(f, built, err) })
+		built, spare, err := l.a.upload(ctx, f)
+		l.a.events.send(func(l *loop) { l.uploaded(f, built, spare, err) })
 	}()
 }
 
-// upload digests, lays out and stores a flush's batches.
-func (a *Appender) upload(ctx context.Context, f *flush) (segment.Built, error) {
-	id := f.id
+// numbers gives a flush its number, and a spare one for a second copy of its object.
+func (l *loop) numbers() (number, spare base.ObjectNumber) {
+	number = l.number + 1
+	if l.a.cfg.Hedge != nil {
+		spare = number + 1
+	}
+	l.number = max(number, spare)
+	return number, spare
+}
+
+// upload digests, lays out and stores a flush's batches; spare tells that they are stored under the spare number.
+func (a *Appender) upload(ctx context.Context, f *flush) (built segment.Built, spare bool, err error) {
 	var batches []segment.Batch
 	for _, r := range f.requests {
 		for i := range r.batches {
@@ -72,16 +80,37 @@ func (a *Appender) upload(ctx context.Context, f *flush) (segment.Built, error) 
 		}
 	}
 	digest(batches)
-	built := segment.Build(segment.Header{Cluster: a.cfg.Cluster, Session: id.Session, Number: id.Number}, batches)
 	start := a.deps.Now()
 	ctx, cancel := context.WithTimeout(ctx, f.oldest.Add(a.cfg.ProduceTimeout).Sub(start))
 	defer cancel()
-	if err := objstore.PutSettled(ctx, a.deps.Store, id.Key(), built.Payload); err != nil {
-		return built, fmt.Errorf("upload segment %s: %w: %w", id, base.ErrUnavailable, err)
+	built, spare, err = a.put(ctx, f.id, f.spare, batches)
+	if err != nil {
+		return built, false, fmt.Errorf("upload segment %s: %w: %w", f.id, base.ErrUnavailable, err)
 	}
 	a.metrics.put.Observe(a.deps.Now().Sub(start).Seconds())
 	built.Payload = nil // the requests' bytes are free once they are answered
-	return built, nil
+	return built, spare, nil
+}
+
+// put stores the batches as the object id, and as the one with the spare number too when that takes long (walk 11 of the package comment).
+// Both have the same extents.
+func (a *Appender) put(ctx context.Context, id base.ObjectID, spare base.ObjectNumber, batches []segment.Batch) (segment.Built, bool, error) {
+	build := func(id base.ObjectID) segment.Built {
+		return segment.Build(segment.Header{Cluster: a.cfg.Cluster, Session: id.Session, Number: id.Number}, batches)
+	}
+	built := build(id)
+	first := func(ctx context.Context) error {
+		return objstore.PutSettled(ctx, a.deps.Store, id.Key(), built.Payload)
+	}
+	if spare == 0 {
+		return built, false, first(ctx)
+	}
+	out, err := a.cfg.Hedge.Do(ctx, first, func(ctx context.Context) error {
+		second := base.ObjectID{Session: id.Session, Number: spare}
+		return objstore.PutSettled(ctx, a.deps.Store, second.Key(), build(second).Payload)
+	})
+	a.deps.Hedges.Count(objstore.OpPut, out)
+	return built, out.Won, err
 }
 
 // digest computes the batches' digests, on several cores when that is shorter by more than it costs: SHA-256 takes some
@@ -110,12 +139,15 @@ const digestShare = 512 << 10
 
 // uploaded notes the end of a PUT. A failed one takes with it the batches of its partitions in every later flush, and in
 // the buffer (P4). No later flush was sent for commit yet, as none passes one whose upload is not settled.
-func (l *loop) uploaded(f *flush, built segment.Built, err error) {
+func (l *loop) uploaded(f *flush, built segment.Built, spare bool, err error) {
 	l.puts--
 	l.a.metrics.puts.Dec()
 	f.put = putDone
 	if err != nil {
 		f.put = putFailed
+	}
+	if spare {
+		f.id.Number, f.spare = f.spare, f.id.Number
 	}
 	if f.failed != nil { // its session ended meanwhile; now nobody reads the bytes any more
 		l.fail(f, f.failed)
