@@ -21,10 +21,17 @@ import (
 )
 
 // newRegistry is a process's metrics.
-func newRegistry() *prometheus.Registry {
+func newRegistry(version string) *prometheus.Registry {
 	r := prometheus.NewRegistry()
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.MustRegister(BuildInfo(version), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return r
+}
+
+// BuildInfo is the metric that tells which version runs.
+func BuildInfo(version string) prometheus.Collector {
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "gnomon_build_info", Help: "1, with the version that runs."}, []string{"version"})
+	g.WithLabelValues(version).Set(1)
+	return g
 }
 
 // handleProcess adds what every process has: health, metrics, profiles.

@@ -72,7 +72,7 @@ type Agent struct {
 // OpenAgent asks the coordinators which cluster this is, for as long as it takes one to answer, and checks what can be
 // checked before serving: the ports, the bucket. Each problem is one sentence.
 func OpenAgent(ctx context.Context, cfg AgentConfig) (*Agent, error) {
-	a := &Agent{cfg: cfg, registry: newRegistry()}
+	a := &Agent{cfg: cfg, registry: newRegistry(cfg.Version)}
 	if err := a.open(ctx); err != nil {
 		a.Close()
 		return nil, fmt.Errorf("agent %d: %w", cfg.NodeID, err)

@@ -66,7 +66,7 @@ type Coordinator struct {
 // OpenCoordinator checks everything that can be checked before serving: the port, the bucket (reach, conditional writes,
 // whose it is). Each problem is one sentence.
 func OpenCoordinator(ctx context.Context, cfg CoordinatorConfig) (*Coordinator, error) {
-	c := &Coordinator{cfg: cfg, registry: newRegistry(), http: remote.NewHTTP()}
+	c := &Coordinator{cfg: cfg, registry: newRegistry(cfg.Version), http: remote.NewHTTP()}
 	c.ready = c.informed
 	if err := c.open(ctx); err != nil {
 		c.Close()

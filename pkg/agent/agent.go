@@ -69,6 +69,7 @@ type Agent struct {
 	view     *View
 	catalog  *catalog
 	appender *appender.Appender
+	fetcher  *fetcher.Fetcher
 	server   *kafkaapi.Server
 	ready    atomic.Bool
 }
@@ -87,13 +88,18 @@ func New(cfg Config) (*Agent, error) {
 		Store: cfg.Store, Committer: committer{cfg.Coordinator, cfg.Advertise.NodeID}, Logger: cfg.Logger, Now: cfg.Now, Registerer: cfg.Registerer,
 		Hedges: hedges,
 	})
-	fetch := fetcher.New(fetcher.Config{Store: reads, CacheBytes: cfg.CacheBytes, Logger: cfg.Logger, Registerer: cfg.Registerer})
+	a.fetcher = fetcher.New(fetcher.Config{Store: reads, CacheBytes: cfg.CacheBytes, Logger: cfg.Logger, Registerer: cfg.Registerer})
 	a.server, err = kafkaapi.New(cfg.Kafka, kafkaapi.Deps{
-		Catalog: a.catalog, Appender: produce{a.appender}, Reader: &reader{view: a.view, fetcher: fetch}, Controller: cfg.Coordinator,
+		Catalog: a.catalog, Appender: produce{a.appender}, Reader: &reader{view: a.view, fetcher: a.fetcher}, Controller: cfg.Coordinator,
 		Logger: cfg.Logger, Registerer: cfg.Registerer, Clock: cfg.Now,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("agent %d: %w", cfg.Advertise.NodeID, err)
+	}
+	if cfg.Registerer != nil {
+		if err := cfg.Registerer.Register(memory{a}); err != nil {
+			return nil, fmt.Errorf("agent %d: %w", cfg.Advertise.NodeID, err)
+		}
 	}
 	return a, nil
 }

@@ -33,6 +33,8 @@ func (c *Coordinator) archiveLoop(ctx context.Context, term metastore.Term) erro
 	if pos.Snapshot != nil {
 		a.snapshot = base.Seq(pos.Snapshot.Seq)
 	}
+	c.metrics.snapshotSeq.Set(float64(a.snapshot))
+	c.metrics.archivedAt.Store(c.cfg.Now().UnixNano()) // how old it is is not known: from now on it is
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
@@ -81,6 +83,7 @@ func (a *archiver) step(ctx context.Context) error {
 		a.archived = base.Seq(pointer.Seq)
 		a.c.metrics.archived.Set(float64(a.archived))
 	}
+	a.c.metrics.archivedAt.Store(a.c.cfg.Now().UnixNano())
 	if a.archived >= a.snapshot+a.c.cfg.SnapshotEvery {
 		if err := a.takeSnapshot(ctx); err != nil {
 			return err
@@ -117,6 +120,8 @@ func (a *archiver) takeSnapshot(ctx context.Context) error {
 		return fmt.Errorf("move the snapshot's pointer to seq %d: %w", head.Seq, err)
 	}
 	a.snapshot = head.Seq
+	a.c.metrics.snapshotSeq.Set(float64(head.Seq))
+	a.c.metrics.snapshotBytes.Set(float64(len(payload)))
 	a.c.cfg.Logger.Info("snapshot written", "seq", head.Seq, "bytes", len(payload))
 	return nil
 }

@@ -117,6 +117,9 @@ func New(cfg Config) *Coordinator {
 		},
 		Reset: func(st *state.State) { c.feed.reset(st.Head().Seq) },
 	})
+	if cfg.Registerer != nil {
+		cfg.Registerer.MustRegister(&stateCollector{c: c})
+	}
 	return c
 }
 

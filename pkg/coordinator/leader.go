@@ -149,6 +149,7 @@ func (l *leader) launch(ctx context.Context) error {
 	case l.flight != nil:
 		return nil
 	case l.seq.Pending():
+		l.c.metrics.entryEvents.Observe(float64(len(l.seq.queue[0].events)))
 		value, number, before, err := l.seq.Next()
 		if err != nil {
 			return fmt.Errorf("encode an entry: %w", err)
@@ -171,6 +172,9 @@ func (l *leader) fly(ask func() error) {
 	start := l.c.cfg.Now()
 	err := ask()
 	l.c.metrics.append.Observe(l.c.cfg.Now().Sub(start).Seconds())
+	if err != nil && !errors.Is(err, context.Canceled) { // canceled: the term ended
+		l.c.metrics.appendErrors.Inc()
+	}
 	l.done <- err
 }
 

@@ -46,6 +46,7 @@ func (s *Sequencer) boundProducers(now int64) error {
 func (l *leader) noteForgotten() {
 	if n := l.seq.forgotten - l.forgotten; n > 0 {
 		l.forgotten = l.seq.forgotten
+		l.c.metrics.forgotten.Add(float64(n))
 		l.c.cfg.Logger.Warn("idempotent producers were forgotten, as there are more than max-producers", "producers", n, "limit", l.seq.limits.Producers)
 	}
 }

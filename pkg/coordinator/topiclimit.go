@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
@@ -17,12 +18,7 @@ func (tx *Tx) admitPartitions(topic string, n int32) *apiError {
 // more.
 func (tx *Tx) admitMore(topics, partitions int) *apiError {
 	st, limits := tx.State(), tx.l.seq.limits
-	has := st.Counts()
-	for _, l := range st.Links() {
-		image := l.Image().Counts()
-		has.Topics += image.Topics
-		has.Partitions += image.Partitions
-	}
+	has := held(st)
 	switch {
 	case topics > 0 && has.Topics+topics > limits.Topics:
 		return fail(kerr.PolicyViolation, "the cluster has %d topics, and at most %d: see max-topics of the coordinator", has.Topics, limits.Topics)
@@ -31,4 +27,15 @@ func (tx *Tx) admitMore(topics, partitions int) *apiError {
 			has.Partitions, partitions, limits.Partitions)
 	}
 	return nil
+}
+
+// held is what the state holds, with the topics and partitions of the images of links.
+func held(st *state.State) state.Counts {
+	has := st.Counts()
+	for _, l := range st.Links() {
+		image := l.Image().Counts()
+		has.Topics += image.Topics
+		has.Partitions += image.Partitions
+	}
+	return has
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/bits"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -11,8 +12,9 @@ import (
 // budget bounds the bytes that are held. A larger amount than the budget has counts as all of it, so that one large
 // request always passes.
 type budget struct {
-	sem *semaphore.Weighted
-	max int64
+	sem  *semaphore.Weighted
+	max  int64
+	held atomic.Int64 // for metrics
 }
 
 func newBudget(size int) *budget {
@@ -22,11 +24,25 @@ func newBudget(size int) *budget {
 // acquire waits until n bytes are free and returns how many it took.
 func (b *budget) acquire(ctx context.Context, n int) (int64, error) {
 	take := min(int64(n), b.max)
-	return take, b.sem.Acquire(ctx, take)
+	if err := b.sem.Acquire(ctx, take); err != nil {
+		return take, err
+	}
+	b.held.Add(take)
+	return take, nil
+}
+
+// tryAcquire takes n bytes if they are free.
+func (b *budget) tryAcquire(n int64) bool {
+	if !b.sem.TryAcquire(n) {
+		return false
+	}
+	b.held.Add(n)
+	return true
 }
 
 func (b *budget) release(n int64) {
 	if n > 0 {
+		b.held.Add(-n)
 		b.sem.Release(n)
 	}
 }

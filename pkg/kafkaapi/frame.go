@@ -192,7 +192,7 @@ func (f *frameReader) fund(ctx context.Context, fr *frame, size int) error {
 	n := min(int64(room(fr, size)), most) - fr.charged
 	// For a while small requests go before: they need what there is, while this one waits for much.
 	for end := f.server.now().Add(fundPatience); f.server.now().Before(end); {
-		if n <= 0 || f.server.budget.sem.TryAcquire(n) {
+		if n <= 0 || f.server.budget.tryAcquire(n) {
 			fr.charged += max(n, 0)
 			return nil
 		}

@@ -43,7 +43,7 @@ func newMetrics(apis []*api, reg prometheus.Registerer) (*Metrics, error) {
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "gnomon", Subsystem: "kafka", Name: "request_seconds",
 			Help:    "Time from a request's last byte in to its answer's last byte out.",
-			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 17),
 		}, []string{"api"}),
 		errors:      prometheus.NewCounterVec(counter("errors_total", "Error codes given, one for each partition, topic or request that got one."), []string{"api", "error"}),
 		connections: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "gnomon", Subsystem: "kafka", Name: "connections", Help: "Open connections."}),

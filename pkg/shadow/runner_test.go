@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,10 +24,11 @@ import (
 type world struct {
 	a *region
 
-	mu    sync.Mutex
-	away  map[string]bool // "coordinator", "bucket", "etcd"
-	fence *metalogpb.Fence
-	did   []string // what was done to the source, in order
+	mu     sync.Mutex
+	bucket objstore.Store  // nil: the source's as it is
+	away   map[string]bool // "coordinator", "bucket", "etcd"
+	fence  *metalogpb.Fence
+	did    []string // what was done to the source, in order
 }
 
 func (w *world) set(what string, away bool) {
@@ -47,8 +49,37 @@ func (w *world) reach(what string) error {
 func (w *world) Source(*metalogpb.LinkConfig) (Source, error) { return w, nil }
 
 func (w *world) Bucket(context.Context, *metalogpb.LinkConfig) (objstore.Store, error) {
-	return w.a.bucket, w.reach("bucket")
+	w.mu.Lock()
+	bucket := w.bucket
+	w.mu.Unlock()
+	if bucket == nil {
+		bucket = w.a.bucket
+	}
+	return bucket, w.reach("bucket")
 }
+
+func (w *world) setBucket(s objstore.Store) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.bucket = s
+}
+
+// fallen is a bucket that may not answer for a while.
+type fallen struct {
+	objstore.Store
+	down atomic.Bool
+}
+
+func (f *fallen) set(down bool) { f.down.Store(down) }
+
+func (f *fallen) Get(ctx context.Context, key string, limit int64) ([]byte, error) {
+	if f.down.Load() {
+		return nil, fmt.Errorf("get %s: %w", key, base.ErrUnavailable)
+	}
+	return f.Store.Get(ctx, key, limit)
+}
+
+func (f *fallen) Close() error { return nil } // the next stream uses it, too
 
 func (w *world) Etcd(context.Context, *metalogpb.LinkConfig, base.ClusterID) (FrozenLog, error) {
 	return frozen{w}, w.reach("etcd")
@@ -143,12 +174,14 @@ func startLink(t *testing.T) *link {
 }
 
 // follow runs b's link to a.
-func follow(t *testing.T, a, b *region) *link {
+func follow(t *testing.T, a, b *region) *link { return followWith(t, a, b, nil) }
+
+func followWith(t *testing.T, a, b *region, m *Metrics) *link {
 	w := &world{a: a, away: map[string]bool{}}
 	l := &link{w: w, a: a, b: b, done: make(chan error, 1)}
 	l.Runner = NewRunner(Config{
 		Link: "l", Metalog: b, Remote: w, Bucket: b.bucket, Copier: &ObjectCopier{Cluster: b.cluster(), Bucket: b.bucket},
-		Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+		Now: time.Now, Logger: slog.New(slog.DiscardHandler), Metrics: m,
 	})
 	ctx, stop := context.WithCancel(t.Context())
 	go func() { l.done <- l.Run(ctx) }()

@@ -116,6 +116,7 @@ func (t *tailing) copyOne(ctx context.Context, job CopyJob, number base.ObjectNu
 		if ctx.Err() != nil {
 			return copyDone{}, ctx.Err()
 		}
+		t.r.cfg.Metrics.copyFailed()
 		t.r.problem(fmt.Errorf("copy object %s: %w", job.Object, err))
 		t.r.cfg.Logger.Debug("copy of an object failed", "link", t.r.cfg.Link, "object", job.Object.String(), "error", err)
 		t.numbers.settle(uint64(number))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/gnomon-stream/gnomon/internal/region"
 	"github.com/gnomon-stream/gnomon/pkg/agent"
 	"github.com/gnomon-stream/gnomon/pkg/coordinator"
 	"github.com/gnomon-stream/gnomon/pkg/kafkaapi"
@@ -62,6 +63,7 @@ func TestMetrics(t *testing.T) {
 	reg, log := &names{}, slog.New(slog.DiscardHandler)
 	coordinator.New(coordinator.Config{Logger: log, Registerer: reg, Now: time.Now})
 	shadow.NewMetrics(reg)
+	_ = reg.Register(region.BuildInfo("test"))
 	metered.NewMetrics(reg, metered.Prices{}, time.Now)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

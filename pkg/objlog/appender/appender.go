@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -94,6 +95,7 @@ type Appender struct {
 	deps    Deps
 	metrics *metrics
 	budget  *semaphore.Weighted
+	held    atomic.Int64 // of the budget, for metrics
 	in      chan *request
 	events  *mailbox
 	stopped chan struct{}
@@ -151,6 +153,7 @@ func (a *Appender) Append(ctx context.Context, batches []Batch, done func([]Resu
 		a.finish(r, fmt.Errorf("write buffer is full: %w: %w", base.ErrUnavailable, err))
 		return
 	}
+	a.held.Add(r.weight)
 	select {
 	case a.in <- r:
 		a.late()
@@ -206,5 +209,6 @@ func (a *Appender) finish(r *request, err error) {
 
 func (a *Appender) answer(r *request, results []Result) {
 	r.done(results)
+	a.held.Add(-r.weight)
 	a.budget.Release(r.weight)
 }

@@ -42,6 +42,9 @@ func newWorld(t *testing.T, cfg Config, faults fault.Options) *world {
 		cancel()
 		wg.Wait()
 		w.seq.calls.Wait()
+		if now, _ := w.a.Held(); now != 0 {
+			t.Errorf("%d bytes of the buffer are counted, and nobody holds any", now)
+		}
 		for _, p := range w.seq.problems {
 			t.Error(p)
 		}

@@ -43,6 +43,7 @@ type flush struct {
 
 // flush takes the front of the buffer and starts its upload.
 func (l *loop) flush(now time.Time) {
+	l.a.metrics.flushes[l.reason()].Inc() // before the cut
 	requests, bytes, partitions := l.cut()
 	f := &flush{id: base.ObjectID{Session: l.session}, requests: requests, partitions: partitions, oldest: requests[0].arrived}
 	f.id.Number, f.spare = l.numbers()

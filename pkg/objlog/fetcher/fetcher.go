@@ -179,7 +179,7 @@ func (f *Fetcher) carryOut(ctx context.Context, r *Request, l *load) (b *block, 
 	f.metrics.read.Add(float64(len(data)))
 	b, err = newBlock(data, r.Base, r.Epoch)
 	if err != nil {
-		f.logger.Error("damaged span", "object", r.Object.String(), "position", r.Position, "length", r.Length, "err", err)
+		f.logger.Error("damaged span", "object", r.Object.String(), "position", r.Position, "length", r.Length, "error", err)
 	}
 	return b, err
 }

@@ -29,8 +29,11 @@ func newMetrics(reg prometheus.Registerer, c *cache, logger *slog.Logger) *metri
 	}, func() float64 { return float64(c.size()) })
 	for _, x := range []prometheus.Collector{m.hits, m.misses, m.read, held} {
 		if err := reg.Register(x); err != nil {
-			logger.Warn("metric of the fetcher is not registered", "err", err)
+			logger.Warn("metric of the fetcher is not registered", "error", err)
 		}
 	}
 	return m
 }
+
+// Held is how many bytes the cache holds now, and at most; no cache at all holds 0.
+func (f *Fetcher) Held() (now, most int64) { return f.cache.size(), max(f.cache.max, 0) }
