@@ -17,7 +17,7 @@ GO_DIRS := $(wildcard cmd internal pkg tests)
 RACE_PKGS ?= ./internal/... ./pkg/...
 FUZZ_TIME ?= 20000x
 TEST_TIMEOUT ?= 8m
-CHECKS := fmt vet staticcheck golangci proto tidy generated race fuzz minio kcat compose interop
+CHECKS := fmt vet staticcheck golangci proto tidy generated race fuzz minio kcat compose alerts interop
 
 export GNOMON_TOOLS_DIR ?= $(HOME)/.cache/gnomon
 
@@ -60,6 +60,7 @@ tidy:
 	go mod tidy -diff
 	cd tools && go mod tidy -diff
 	cd tests/interop/go && go mod tidy -diff
+	cd tests/alerts/promql && go mod tidy -diff
 
 generated:
 	tools/generated.sh
@@ -77,6 +78,10 @@ minio:
 INTEROP ?= all
 interop:
 	GNOMON_INTEROP=$(INTEROP) go test -count=1 -timeout 30m -parallel 6 ./tests/interop
+
+# The alerts and the dashboard of deploy/, evaluated by Prometheus' own engine on the metrics of two live regions.
+alerts:
+	GNOMON_ALERTS=1 go test -count=1 -timeout 15m ./tests/alerts
 
 # docker-compose.yml in a Docker engine of the test's own.
 compose:
