@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math"
 	"runtime/debug"
 
@@ -21,14 +20,14 @@ const partitionsMax = coordinator.PartitionsPerTopicMost
 // agentOptions are what an agent can be configured with.
 type agentOptions struct {
 	region.AgentConfig
-	level slog.Level
+	logs LogOptions
 }
 
 func (o *agentOptions) settings() settings {
-	o.KafkaAddr, o.AdminAddr, o.level = "127.0.0.1:9092", "127.0.0.1:9645", slog.LevelWarn
+	o.KafkaAddr, o.AdminAddr = "127.0.0.1:9092", "127.0.0.1:9645"
 	o.AutoCreateTopics, o.DefaultPartitions, o.Hedging = true, 1, true
 	l := &o.Limits
-	return settings{
+	return append(settings{
 		{"node-id", "broker id, one's own over both regions", true, number(&o.NodeID, 0, math.MaxInt32)},
 		{"listen", "host:port for Kafka clients; default " + o.KafkaAddr, false, address(&o.KafkaAddr)},
 		{"advertise", "host:port that clients are told; default: as it is listened on", false, address(&o.Advertise)},
@@ -47,8 +46,7 @@ func (o *agentOptions) settings() settings {
 		{"max-request-bytes", "of one Produce request; default 100 MiB", false, number(&l.RequestBytes, 1<<10, math.MaxInt32)},
 		{"max-buffered-bytes", "of the requests of all connections; default 22 % of the memory", false, number(&l.BufferedBytes, 1<<20, math.MaxInt64)},
 		{"store-prices", storePricesUsage, false, prices(&o.Prices)},
-		{"log-level", "debug, info, warn or error; default warn", false, level(&o.level)},
-	}
+	}, logSettings(&o.logs)...)
 }
 
 // RunAgent runs an agent until ctx ends, and returns the exit code.
@@ -57,7 +55,7 @@ func RunAgent(ctx context.Context, env Env) int {
 	if code, ok := env.load("agent", o.settings()); !ok {
 		return code
 	}
-	o.Version, o.Now, o.Logger = env.Version, env.Now, env.logger(o.level)
+	o.Version, o.Now, o.Logger = env.Version, env.Now, NewLogger(env.Err, o.logs)
 	// What the parts may hold is bounded by the plan; this makes the runtime collect in time, and return what it does not need.
 	debug.SetMemoryLimit(cmp.Or(o.MemoryBytes, region.MemoryDefault))
 	return env.exit("agent", serveAgent(ctx, env, o.AgentConfig))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math"
 	"time"
 
@@ -26,13 +25,13 @@ const rebalanceDelayMax = 5 * time.Minute
 type coordinatorOptions struct {
 	region.CoordinatorConfig
 	peers []string
-	level slog.Level
+	logs  LogOptions
 }
 
 func (o *coordinatorOptions) settings() settings {
-	o.AdminAddr, o.level = "127.0.0.1:9644", slog.LevelWarn
+	o.AdminAddr = "127.0.0.1:9644"
 	id, limits := &o.Identity, &o.Limits
-	return settings{
+	return append(settings{
 		{"id", "name of this coordinator, one's own in the region and the same at each start", true, text(&o.ID)},
 		{"listen", "host:port for agents, operators and links; default " + o.AdminAddr, false, address(&o.AdminAddr)},
 		{"advertise-url", "URL under which agents and other coordinators reach it; default: as it is listened on", false, oneURL(&o.AdvertiseURL)},
@@ -53,8 +52,7 @@ func (o *coordinatorOptions) settings() settings {
 		{"max-offset-bytes", "of the committed offsets of all groups, 128 each and their metadata; default 256 MiB", false, number(&limits.OffsetBytes, 1<<20, math.MaxInt64)},
 		{"max-producers", "idempotent producers that partitions remember, each in each partition counting as one; default 500000", false, number(&limits.Producers, 1, math.MaxInt32)},
 		{"store-prices", storePricesUsage, false, prices(&o.Prices)},
-		{"log-level", "debug, info, warn or error; default warn", false, level(&o.level)},
-	}
+	}, logSettings(&o.logs)...)
 }
 
 // RunCoordinator runs a coordinator until ctx ends, and returns the exit code.
@@ -63,7 +61,7 @@ func RunCoordinator(ctx context.Context, env Env) int {
 	if code, ok := env.load("coordinator", o.settings()); !ok {
 		return code
 	}
-	o.Version, o.Now, o.Logger = env.Version, env.Now, env.logger(o.level)
+	o.Version, o.Now, o.Logger = env.Version, env.Now, NewLogger(env.Err, o.logs)
 	if len(o.peers) > 0 {
 		o.PeerURLs = func() ([]string, error) { return o.peers, nil }
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"time"
 )
 
@@ -42,8 +41,4 @@ func (e Env) exit(command string, err error) int {
 		return exitFailed
 	}
 	return 0
-}
-
-func (e Env) logger(l slog.Level) *slog.Logger {
-	return slog.New(slog.NewTextHandler(e.Err, &slog.HandlerOptions{Level: l}))
 }

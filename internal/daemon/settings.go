@@ -86,7 +86,7 @@ func (x setting) variable() string {
 
 func (x setting) apply(from, value string, seen map[string]bool) error {
 	if err := x.set(value); err != nil {
-		return fmt.Errorf("%s is %q: %w", from, value, err)
+		return fmt.Errorf("%s is %q: %w", from, shown(value), err)
 	}
 	seen[x.name] = true
 	return nil

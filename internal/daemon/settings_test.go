@@ -96,6 +96,8 @@ func TestMistakes(t *testing.T) {
 		"unknown flag":   {whole, []string{"--nodeid", "1"}, nil, "flag provided but not defined: -nodeid; see agent --help"},
 		"an argument":    {whole, []string{"run"}, nil, `agent takes no arguments, only flags: "run"`},
 		"no such level":  {whole, []string{"--log-level", "loud"}, nil, "use debug, info, warn or error"},
+		"log format":     {whole, []string{"--log-format", "xml"}, nil, `--log-format is "xml": use text or json`},
+		"a password":     {whole, nil, map[string]string{"GNOMON_COORDINATORS": "http://me:secret@c:1/x"}, `GNOMON_COORDINATORS is "http://...@c:1/x": use http://host:port`},
 		"no YAML":        {"a: [", nil, nil, "x.yaml: yaml:"},
 		"store prices":   {whole + "store-prices: gold\n", nil, nil, "use none, s3-us-east-1, s3-eu-central-1, or a YAML file: open gold"},
 		"price table":    {whole + "store-prices: ../../deploy/agent.yaml\n", nil, nil, "field node-id not found"},
@@ -120,5 +122,15 @@ func TestHelp(t *testing.T) {
 	e, out := env([]string{"--help"}, nil)
 	if code := RunCoordinator(context.Background(), e); code != 0 || !strings.Contains(out.String(), "GNOMON_REGION_NUMBER") {
 		t.Errorf("%d, %s", code, out)
+	}
+}
+
+// A value that is refused is shown without what its URL holds of a user.
+func TestRefusalsKeepSecrets(t *testing.T) {
+	for _, name := range []string{"etcd", "peers", "advertise-url"} {
+		e, errs := env([]string{"--" + name, "http://me:secret@127.0.0.1:1/path"}, nil)
+		if code := RunCoordinator(context.Background(), e); code != exitUsage || strings.Contains(errs.String(), "secret") || !strings.Contains(errs.String(), "127.0.0.1:1/path") {
+			t.Errorf("%d, %s", code, errs)
+		}
 	}
 }

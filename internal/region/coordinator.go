@@ -161,6 +161,7 @@ func (c *Coordinator) Run(ctx context.Context) error {
 	term, tctx := errgroup.WithContext(ctx)
 	term.Go(func() error { return c.coord.Run(tctx) })
 	term.Go(func() error { return c.links.run(tctx) })
+	term.Go(func() error { return c.tellChanges(tctx) })
 	err := term.Wait()
 	stop()
 	return errors.Join(err, port.Wait())

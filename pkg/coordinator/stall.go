@@ -41,7 +41,7 @@ func (l *leader) unstalled() {
 }
 
 func (l *leader) resume(now time.Time, lost time.Duration) {
-	l.c.cfg.Logger.Warn("the leader could not work: group members get the time back", "time", lost)
+	l.c.cfg.Logger.Warn("the leader could not work: group members get the time back", "lost", lost)
 	if l.groups != nil {
 		l.groups.Resume(now, lost)
 	}

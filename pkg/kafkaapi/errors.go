@@ -119,7 +119,7 @@ func (q *request) code(err error) int16 {
 	}
 	ke := kafkaError(err, q.api.family)
 	if known(err, q.api.family) == nil {
-		q.server.log.Error("an error without a Kafka code", "api", q.api.name, "client", q.client.ID, "error", err)
+		q.server.log.Error("an error without a Kafka code", "api", q.api.name, "client_id", q.client.ID, "error", err)
 	}
 	if ke == kerr.KafkaStorageError && q.api.key == keyFetch && q.version < storageErrorSince {
 		ke = kerr.NotLeaderForPartition

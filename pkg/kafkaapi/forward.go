@@ -23,7 +23,7 @@ func forward(ctx context.Context, q *request, refuse func(kmsg.Request, int16) k
 		err = fmt.Errorf("controller's answer to %s is a %T: %w", q.api.name, resp, base.ErrUnavailable)
 	}
 	if err != nil {
-		q.server.log.Debug("forward to the coordinator", "api", q.api.name, "client", q.client.ID, "error", err)
+		q.server.log.Debug("forward to the coordinator", "api", q.api.name, "client_id", q.client.ID, "error", err)
 		resp = refuse(q.body, q.code(err))
 	}
 	resp.SetVersion(q.version)

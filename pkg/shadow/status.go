@@ -22,6 +22,28 @@ const (
 // States of a topic, besides those of a link.
 const Backfilling = "BACKFILLING"
 
+// State tells the link's state now, and why it is UNREACHABLE or FAULTED; nothing when the link is deleted.
+func (r *Runner) State() (is, reason string) {
+	seen, now := r.look(), r.cfg.Now()
+	r.cfg.Metalog.With(func(st *state.State) {
+		if l := st.Link(r.cfg.Link); l != nil {
+			is, reason = stateOf(l.Info(), seen, now)
+		}
+	})
+	return is, reason
+}
+
+func stateOf(info *state.LinkInfo, seen seen, now time.Time) (is, reason string) {
+	is = linkState(info, seen, now)
+	switch is {
+	case Faulted:
+		reason = info.Fault
+	case Unreachable:
+		reason = cmp.Or(seen.problem, "the source has not been heard of")
+	}
+	return is, reason
+}
+
 // Status tells how far the link is. What comes from the source carries the time at which it was true, and is unset when
 // it was never seen.
 func (r *Runner) Status() *adminpb.StatusResponse {
@@ -38,13 +60,9 @@ func (r *Runner) Status() *adminpb.StatusResponse {
 
 func statusOf(st *state.State, l *state.Link, seen seen, now time.Time) *adminpb.StatusResponse {
 	info := l.Info()
-	out := &adminpb.StatusResponse{Link: l.Name(), State: linkState(info, seen, now), Role: "shadow", AppliedSeq: uint64(info.Position.Seq)}
-	switch out.State {
-	case Faulted:
-		out.Reason = info.Fault
-	case Unreachable:
-		out.Reason = cmp.Or(seen.problem, "the source has not been heard of")
-	case FailedOver:
+	out := &adminpb.StatusResponse{Link: l.Name(), Role: "shadow", AppliedSeq: uint64(info.Position.Seq)}
+	out.State, out.Reason = stateOf(info, seen, now)
+	if out.State == FailedOver {
 		out.Role = "primary"
 		out.Failover = ReportOf(st, l)
 	}

@@ -1,8 +1,6 @@
 package ops
 
 import (
-	"log/slog"
-
 	"github.com/spf13/pflag"
 
 	"github.com/gnomon-stream/gnomon/internal/cli"
@@ -12,13 +10,14 @@ import (
 
 // observeFlags are those flags of gnomon dev that say what it tells of itself; agents and coordinators have settings of the same names.
 type observeFlags struct {
-	prices string
-	level  string
+	prices        string
+	level, format string
 }
 
 func (o *observeFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&o.prices, "store-prices", "", "what the store bills, for its metrics of cost: none, s3-us-east-1, s3-eu-central-1, or a YAML file; S3's by the region for buckets at AWS, else none")
 	f.StringVar(&o.level, "log-level", "warn", "debug, info, warn or error")
+	f.StringVar(&o.format, "log-format", "text", "text or json")
 }
 
 func (o *observeFlags) apply(env *cli.Env, into *dev.Options) error {
@@ -29,10 +28,14 @@ func (o *observeFlags) apply(env *cli.Env, into *dev.Options) error {
 		}
 		into.Prices = p
 	}
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(o.level)); err != nil {
+	var logs daemon.LogOptions
+	if err := logs.Level.UnmarshalText([]byte(o.level)); err != nil {
 		return cli.Usage("--log-level is %q: use debug, info, warn or error", o.level)
 	}
-	into.Logger = slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: l}))
+	var err error
+	if logs.JSON, err = daemon.ParseLogFormat(o.format); err != nil {
+		return cli.Usage("--log-format is %q: %v", o.format, err)
+	}
+	into.Logger = daemon.NewLogger(env.Err, logs)
 	return nil
 }
