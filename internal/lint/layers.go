@@ -13,6 +13,7 @@ const (
 	kafka      layer = "kafkaapi"   // knows no storage
 	control    layer = "control"    // the coordinator
 	shadow     layer = "shadow"     // links
+	recovery   layer = "recovery"   // of a lost metalog; checks of index and objects
 	objlog     layer = "objlog"     // segments, appender, fetcher
 	objstore   layer = "objstore"   // the store contract and its backends
 	metastore  layer = "metastore"  // the metalog and the state
@@ -35,6 +36,7 @@ var layerOf = map[string]layer{
 	"pkg/kafkaapi":    kafka,
 	"pkg/coordinator": control,
 	"pkg/shadow":      shadow,
+	"pkg/recovery":    recovery,
 	"pkg/objlog":      objlog,
 	"pkg/metastore":   metastore,
 	"pkg/adminpb":     leaf,
@@ -55,6 +57,7 @@ var mayImport = map[layer][]layer{
 	kafka:     {},
 	control:   {objlog, objstore, metastore},
 	shadow:    {objlog, objstore, metastore},
+	recovery:  {objlog, objstore, metastore},
 	objlog:    {objstore, metastore},
 	objstore:  {},
 	metastore: {},

@@ -58,6 +58,7 @@ func (c *Coordinator) serveAdmin(ctx context.Context) error {
 	mux.Handle(adminpbconnect.NewSourceServiceHandler(&sourceService{c: c.coord, now: c.cfg.Now, version: c.cfg.Version}))
 	mux.Handle(c.atLeader(adminpbconnect.NewShadowServiceHandler(&shadowService{c})))
 	mux.Handle(adminpbconnect.NewClusterServiceHandler(&clusterService{c}))
+	mux.Handle(c.atLeader(adminpbconnect.NewMetastoreServiceHandler(&metastoreService{c.coord})))
 	mux.Handle(coordinatorpbconnect.NewCoordinatorServiceHandler(&agentService{c}, connect.WithReadMaxBytes(internalMessageMax)))
 	handleProcess(mux, c.registry, func() bool { return c.ready() })
 	return serveHTTP(ctx, c.admin, mux)

@@ -33,7 +33,7 @@ func (s *sourceService) Describe(ctx context.Context, _ *connect.Request[adminpb
 	out := &adminpb.DescribeResponse{
 		Role: string(s.c.Role()), Incarnation: pos.Incarnation, HeadSeq: uint64(pos.Head.Seq), FeatureLevel: state.FeatureLevel,
 		ClockMs: s.now().UnixMilli(), Version: s.version, Snapshot: pos.Snapshot, Archive: pos.Archive,
-		LinkSources: map[string]string{}, TookOver: map[string]int32{},
+		LinkSources: map[string]string{}, TookOver: map[string]int32{}, LinkPositions: map[string]*adminpb.LinkPosition{},
 	}
 	s.c.Replica().With(func(st *state.State) {
 		r := st.Region()
@@ -46,6 +46,9 @@ func (s *sourceService) Describe(ctx context.Context, _ *connect.Request[adminpb
 				out.TookOver[info.SourceCluster.String()] = info.Flip.Epoch
 			} else {
 				out.LinkSources[info.SourceCluster.String()] = l.Name()
+				out.LinkPositions[info.SourceCluster.String()] = &adminpb.LinkPosition{
+					Link: l.Name(), Seq: uint64(info.Position.Seq), Hash: info.Position.Hash[:], Fault: info.Fault,
+				}
 			}
 		}
 	})

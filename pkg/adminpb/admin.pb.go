@@ -24,6 +24,87 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type ReleaseQuarantineRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// That the restore began.
+	Incarnation   string `protobuf:"bytes,1,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseQuarantineRequest) Reset() {
+	*x = ReleaseQuarantineRequest{}
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseQuarantineRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseQuarantineRequest) ProtoMessage() {}
+
+func (x *ReleaseQuarantineRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseQuarantineRequest.ProtoReflect.Descriptor instead.
+func (*ReleaseQuarantineRequest) Descriptor() ([]byte, []int) {
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *ReleaseQuarantineRequest) GetIncarnation() string {
+	if x != nil {
+		return x.Incarnation
+	}
+	return ""
+}
+
+type ReleaseQuarantineResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseQuarantineResponse) Reset() {
+	*x = ReleaseQuarantineResponse{}
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseQuarantineResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseQuarantineResponse) ProtoMessage() {}
+
+func (x *ReleaseQuarantineResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseQuarantineResponse.ProtoReflect.Descriptor instead.
+func (*ReleaseQuarantineResponse) Descriptor() ([]byte, []int) {
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{1}
+}
+
 type DescribeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -32,7 +113,7 @@ type DescribeRequest struct {
 
 func (x *DescribeRequest) Reset() {
 	*x = DescribeRequest{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[0]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -44,7 +125,7 @@ func (x *DescribeRequest) String() string {
 func (*DescribeRequest) ProtoMessage() {}
 
 func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[0]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -57,7 +138,7 @@ func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeRequest.ProtoReflect.Descriptor instead.
 func (*DescribeRequest) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{0}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{2}
 }
 
 type DescribeResponse struct {
@@ -80,14 +161,16 @@ type DescribeResponse struct {
 	// Names of active links, by the cluster id of their source in hex: finds loops.
 	LinkSources map[string]string `protobuf:"bytes,15,rep,name=link_sources,json=linkSources,proto3" json:"link_sources,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Epochs at which this region took the role of another cluster over, by that cluster's id in hex.
-	TookOver      map[string]int32 `protobuf:"bytes,16,rep,name=took_over,json=tookOver,proto3" json:"took_over,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	TookOver map[string]int32 `protobuf:"bytes,16,rep,name=took_over,json=tookOver,proto3" json:"took_over,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// How far this region's active links have come, by the cluster id of their source in hex: for a restore of that source.
+	LinkPositions map[string]*LinkPosition `protobuf:"bytes,17,rep,name=link_positions,json=linkPositions,proto3" json:"link_positions,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DescribeResponse) Reset() {
 	*x = DescribeResponse{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[1]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -99,7 +182,7 @@ func (x *DescribeResponse) String() string {
 func (*DescribeResponse) ProtoMessage() {}
 
 func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[1]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -112,7 +195,7 @@ func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeResponse.ProtoReflect.Descriptor instead.
 func (*DescribeResponse) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{1}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *DescribeResponse) GetClusterId() []byte {
@@ -227,6 +310,82 @@ func (x *DescribeResponse) GetTookOver() map[string]int32 {
 	return nil
 }
 
+func (x *DescribeResponse) GetLinkPositions() map[string]*LinkPosition {
+	if x != nil {
+		return x.LinkPositions
+	}
+	return nil
+}
+
+// LinkPosition is the last entry of the source that a link's image holds.
+type LinkPosition struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Link          string                 `protobuf:"bytes,1,opt,name=link,proto3" json:"link,omitempty"`
+	Seq           uint64                 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
+	Hash          []byte                 `protobuf:"bytes,3,opt,name=hash,proto3" json:"hash,omitempty"`
+	Fault         string                 `protobuf:"bytes,4,opt,name=fault,proto3" json:"fault,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkPosition) Reset() {
+	*x = LinkPosition{}
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkPosition) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkPosition) ProtoMessage() {}
+
+func (x *LinkPosition) ProtoReflect() protoreflect.Message {
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkPosition.ProtoReflect.Descriptor instead.
+func (*LinkPosition) Descriptor() ([]byte, []int) {
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *LinkPosition) GetLink() string {
+	if x != nil {
+		return x.Link
+	}
+	return ""
+}
+
+func (x *LinkPosition) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *LinkPosition) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+func (x *LinkPosition) GetFault() string {
+	if x != nil {
+		return x.Fault
+	}
+	return ""
+}
+
 type FollowRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	FromSeq       uint64                 `protobuf:"varint,1,opt,name=from_seq,json=fromSeq,proto3" json:"from_seq,omitempty"`
@@ -237,7 +396,7 @@ type FollowRequest struct {
 
 func (x *FollowRequest) Reset() {
 	*x = FollowRequest{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[2]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -249,7 +408,7 @@ func (x *FollowRequest) String() string {
 func (*FollowRequest) ProtoMessage() {}
 
 func (x *FollowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[2]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -262,7 +421,7 @@ func (x *FollowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowRequest.ProtoReflect.Descriptor instead.
 func (*FollowRequest) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{2}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *FollowRequest) GetFromSeq() uint64 {
@@ -291,7 +450,7 @@ type FollowResponse struct {
 
 func (x *FollowResponse) Reset() {
 	*x = FollowResponse{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[3]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -303,7 +462,7 @@ func (x *FollowResponse) String() string {
 func (*FollowResponse) ProtoMessage() {}
 
 func (x *FollowResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[3]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -316,7 +475,7 @@ func (x *FollowResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowResponse.ProtoReflect.Descriptor instead.
 func (*FollowResponse) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{3}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *FollowResponse) GetSeq() uint64 {
@@ -348,7 +507,7 @@ type HeadsRequest struct {
 
 func (x *HeadsRequest) Reset() {
 	*x = HeadsRequest{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[4]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -360,7 +519,7 @@ func (x *HeadsRequest) String() string {
 func (*HeadsRequest) ProtoMessage() {}
 
 func (x *HeadsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[4]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -373,7 +532,7 @@ func (x *HeadsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeadsRequest.ProtoReflect.Descriptor instead.
 func (*HeadsRequest) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{4}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{7}
 }
 
 type PartitionHead struct {
@@ -389,7 +548,7 @@ type PartitionHead struct {
 
 func (x *PartitionHead) Reset() {
 	*x = PartitionHead{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[5]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -401,7 +560,7 @@ func (x *PartitionHead) String() string {
 func (*PartitionHead) ProtoMessage() {}
 
 func (x *PartitionHead) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[5]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -414,7 +573,7 @@ func (x *PartitionHead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartitionHead.ProtoReflect.Descriptor instead.
 func (*PartitionHead) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{5}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *PartitionHead) GetTopicId() []byte {
@@ -463,7 +622,7 @@ type HeadsResponse struct {
 
 func (x *HeadsResponse) Reset() {
 	*x = HeadsResponse{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[6]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -475,7 +634,7 @@ func (x *HeadsResponse) String() string {
 func (*HeadsResponse) ProtoMessage() {}
 
 func (x *HeadsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[6]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -488,7 +647,7 @@ func (x *HeadsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeadsResponse.ProtoReflect.Descriptor instead.
 func (*HeadsResponse) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{6}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *HeadsResponse) GetSeq() uint64 {
@@ -522,7 +681,7 @@ type Warning struct {
 
 func (x *Warning) Reset() {
 	*x = Warning{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[7]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -534,7 +693,7 @@ func (x *Warning) String() string {
 func (*Warning) ProtoMessage() {}
 
 func (x *Warning) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[7]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -547,7 +706,7 @@ func (x *Warning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Warning.ProtoReflect.Descriptor instead.
 func (*Warning) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{7}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Warning) GetLine() int32 {
@@ -576,7 +735,7 @@ type CreateRequest struct {
 
 func (x *CreateRequest) Reset() {
 	*x = CreateRequest{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[8]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -588,7 +747,7 @@ func (x *CreateRequest) String() string {
 func (*CreateRequest) ProtoMessage() {}
 
 func (x *CreateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[8]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -601,7 +760,7 @@ func (x *CreateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRequest.ProtoReflect.Descriptor instead.
 func (*CreateRequest) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{8}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CreateRequest) GetConfig() *metalogpb.LinkConfig {
@@ -636,7 +795,7 @@ type CheckResult struct {
 
 func (x *CheckResult) Reset() {
 	*x = CheckResult{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[9]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -648,7 +807,7 @@ func (x *CheckResult) String() string {
 func (*CheckResult) ProtoMessage() {}
 
 func (x *CheckResult) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[9]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -661,7 +820,7 @@ func (x *CheckResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckResult.ProtoReflect.Descriptor instead.
 func (*CheckResult) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{9}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CheckResult) GetName() string {
@@ -696,7 +855,7 @@ type CreateResponse struct {
 
 func (x *CreateResponse) Reset() {
 	*x = CreateResponse{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[10]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -708,7 +867,7 @@ func (x *CreateResponse) String() string {
 func (*CreateResponse) ProtoMessage() {}
 
 func (x *CreateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[10]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -721,7 +880,7 @@ func (x *CreateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateResponse.ProtoReflect.Descriptor instead.
 func (*CreateResponse) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{10}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CreateResponse) GetChecks() []*CheckResult {
@@ -746,7 +905,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[11]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -758,7 +917,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[11]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -771,7 +930,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{11}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{14}
 }
 
 type LinkSummary struct {
@@ -787,7 +946,7 @@ type LinkSummary struct {
 
 func (x *LinkSummary) Reset() {
 	*x = LinkSummary{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[12]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -799,7 +958,7 @@ func (x *LinkSummary) String() string {
 func (*LinkSummary) ProtoMessage() {}
 
 func (x *LinkSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[12]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -812,7 +971,7 @@ func (x *LinkSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkSummary.ProtoReflect.Descriptor instead.
 func (*LinkSummary) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{12}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *LinkSummary) GetLink() string {
@@ -859,7 +1018,7 @@ type ListResponse struct {
 
 func (x *ListResponse) Reset() {
 	*x = ListResponse{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[13]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -871,7 +1030,7 @@ func (x *ListResponse) String() string {
 func (*ListResponse) ProtoMessage() {}
 
 func (x *ListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[13]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -884,7 +1043,7 @@ func (x *ListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListResponse.ProtoReflect.Descriptor instead.
 func (*ListResponse) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{13}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListResponse) GetLinks() []*LinkSummary {
@@ -903,7 +1062,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[14]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -915,7 +1074,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[14]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -928,7 +1087,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{14}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *StatusRequest) GetLink() string {
@@ -956,7 +1115,7 @@ type PartitionStatus struct {
 
 func (x *PartitionStatus) Reset() {
 	*x = PartitionStatus{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[15]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -968,7 +1127,7 @@ func (x *PartitionStatus) String() string {
 func (*PartitionStatus) ProtoMessage() {}
 
 func (x *PartitionStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[15]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -981,7 +1140,7 @@ func (x *PartitionStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartitionStatus.ProtoReflect.Descriptor instead.
 func (*PartitionStatus) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{15}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PartitionStatus) GetPartition() int32 {
@@ -1045,7 +1204,7 @@ type TopicStatus struct {
 
 func (x *TopicStatus) Reset() {
 	*x = TopicStatus{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[16]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1057,7 +1216,7 @@ func (x *TopicStatus) String() string {
 func (*TopicStatus) ProtoMessage() {}
 
 func (x *TopicStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[16]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1070,7 +1229,7 @@ func (x *TopicStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TopicStatus.ProtoReflect.Descriptor instead.
 func (*TopicStatus) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{16}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TopicStatus) GetName() string {
@@ -1124,7 +1283,7 @@ type StatusResponse struct {
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[17]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1136,7 +1295,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[17]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1149,7 +1308,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{17}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *StatusResponse) GetLink() string {
@@ -1261,7 +1420,7 @@ type VerifyRequest struct {
 
 func (x *VerifyRequest) Reset() {
 	*x = VerifyRequest{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[18]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1273,7 +1432,7 @@ func (x *VerifyRequest) String() string {
 func (*VerifyRequest) ProtoMessage() {}
 
 func (x *VerifyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[18]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1286,7 +1445,7 @@ func (x *VerifyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyRequest.ProtoReflect.Descriptor instead.
 func (*VerifyRequest) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{18}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *VerifyRequest) GetLink() string {
@@ -1315,7 +1474,7 @@ type Mismatch struct {
 
 func (x *Mismatch) Reset() {
 	*x = Mismatch{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[19]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1327,7 +1486,7 @@ func (x *Mismatch) String() string {
 func (*Mismatch) ProtoMessage() {}
 
 func (x *Mismatch) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[19]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1340,7 +1499,7 @@ func (x *Mismatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mismatch.ProtoReflect.Descriptor instead.
 func (*Mismatch) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{19}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Mismatch) GetTopic() string {
@@ -1387,7 +1546,7 @@ type VerifyResponse struct {
 
 func (x *VerifyResponse) Reset() {
 	*x = VerifyResponse{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[20]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1399,7 +1558,7 @@ func (x *VerifyResponse) String() string {
 func (*VerifyResponse) ProtoMessage() {}
 
 func (x *VerifyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[20]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1412,7 +1571,7 @@ func (x *VerifyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyResponse.ProtoReflect.Descriptor instead.
 func (*VerifyResponse) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{20}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *VerifyResponse) GetEqual() bool {
@@ -1478,7 +1637,7 @@ type FailoverRequest struct {
 
 func (x *FailoverRequest) Reset() {
 	*x = FailoverRequest{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[21]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1490,7 +1649,7 @@ func (x *FailoverRequest) String() string {
 func (*FailoverRequest) ProtoMessage() {}
 
 func (x *FailoverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[21]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1503,7 +1662,7 @@ func (x *FailoverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FailoverRequest.ProtoReflect.Descriptor instead.
 func (*FailoverRequest) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{21}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *FailoverRequest) GetLink() string {
@@ -1552,7 +1711,7 @@ type PartitionBoundary struct {
 
 func (x *PartitionBoundary) Reset() {
 	*x = PartitionBoundary{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[22]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1564,7 +1723,7 @@ func (x *PartitionBoundary) String() string {
 func (*PartitionBoundary) ProtoMessage() {}
 
 func (x *PartitionBoundary) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[22]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1577,7 +1736,7 @@ func (x *PartitionBoundary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartitionBoundary.ProtoReflect.Descriptor instead.
 func (*PartitionBoundary) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{22}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PartitionBoundary) GetTopic() string {
@@ -1642,7 +1801,7 @@ type FailoverReport struct {
 
 func (x *FailoverReport) Reset() {
 	*x = FailoverReport{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[23]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1654,7 +1813,7 @@ func (x *FailoverReport) String() string {
 func (*FailoverReport) ProtoMessage() {}
 
 func (x *FailoverReport) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[23]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1667,7 +1826,7 @@ func (x *FailoverReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FailoverReport.ProtoReflect.Descriptor instead.
 func (*FailoverReport) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{23}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *FailoverReport) GetLink() string {
@@ -1756,7 +1915,7 @@ type FailoverResponse struct {
 
 func (x *FailoverResponse) Reset() {
 	*x = FailoverResponse{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[24]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1768,7 +1927,7 @@ func (x *FailoverResponse) String() string {
 func (*FailoverResponse) ProtoMessage() {}
 
 func (x *FailoverResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[24]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1781,7 +1940,7 @@ func (x *FailoverResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FailoverResponse.ProtoReflect.Descriptor instead.
 func (*FailoverResponse) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{24}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *FailoverResponse) GetReport() *FailoverReport {
@@ -1801,7 +1960,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[25]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1813,7 +1972,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[25]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1826,7 +1985,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{25}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *PauseRequest) GetLink() string {
@@ -1851,7 +2010,7 @@ type PauseResponse struct {
 
 func (x *PauseResponse) Reset() {
 	*x = PauseResponse{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[26]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1863,7 +2022,7 @@ func (x *PauseResponse) String() string {
 func (*PauseResponse) ProtoMessage() {}
 
 func (x *PauseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[26]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1876,7 +2035,7 @@ func (x *PauseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseResponse.ProtoReflect.Descriptor instead.
 func (*PauseResponse) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{26}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{29}
 }
 
 type DeleteRequest struct {
@@ -1888,7 +2047,7 @@ type DeleteRequest struct {
 
 func (x *DeleteRequest) Reset() {
 	*x = DeleteRequest{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[27]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1900,7 +2059,7 @@ func (x *DeleteRequest) String() string {
 func (*DeleteRequest) ProtoMessage() {}
 
 func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[27]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1913,7 +2072,7 @@ func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRequest) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{27}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DeleteRequest) GetLink() string {
@@ -1931,7 +2090,7 @@ type DeleteResponse struct {
 
 func (x *DeleteResponse) Reset() {
 	*x = DeleteResponse{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[28]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1943,7 +2102,7 @@ func (x *DeleteResponse) String() string {
 func (*DeleteResponse) ProtoMessage() {}
 
 func (x *DeleteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[28]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1956,7 +2115,7 @@ func (x *DeleteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteResponse.ProtoReflect.Descriptor instead.
 func (*DeleteResponse) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{28}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{31}
 }
 
 type HealthRequest struct {
@@ -1967,7 +2126,7 @@ type HealthRequest struct {
 
 func (x *HealthRequest) Reset() {
 	*x = HealthRequest{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[29]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1979,7 +2138,7 @@ func (x *HealthRequest) String() string {
 func (*HealthRequest) ProtoMessage() {}
 
 func (x *HealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[29]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1992,7 +2151,7 @@ func (x *HealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthRequest.ProtoReflect.Descriptor instead.
 func (*HealthRequest) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{29}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{32}
 }
 
 type HealthResponse struct {
@@ -2013,7 +2172,7 @@ type HealthResponse struct {
 
 func (x *HealthResponse) Reset() {
 	*x = HealthResponse{}
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[30]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2025,7 +2184,7 @@ func (x *HealthResponse) String() string {
 func (*HealthResponse) ProtoMessage() {}
 
 func (x *HealthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[30]
+	mi := &file_gnomon_admin_v1_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2038,7 +2197,7 @@ func (x *HealthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthResponse.ProtoReflect.Descriptor instead.
 func (*HealthResponse) Descriptor() ([]byte, []int) {
-	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{30}
+	return file_gnomon_admin_v1_admin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *HealthResponse) GetReady() bool {
@@ -2115,8 +2274,11 @@ var File_gnomon_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_gnomon_admin_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x1bgnomon/admin/v1/admin.proto\x12\x0fgnomon.admin.v1\x1a\x1fgnomon/metalog/v1/metalog.proto\"\x11\n" +
-	"\x0fDescribeRequest\"\x94\x06\n" +
+	"\x1bgnomon/admin/v1/admin.proto\x12\x0fgnomon.admin.v1\x1a\x1fgnomon/metalog/v1/metalog.proto\"<\n" +
+	"\x18ReleaseQuarantineRequest\x12 \n" +
+	"\vincarnation\x18\x01 \x01(\tR\vincarnation\"\x1b\n" +
+	"\x19ReleaseQuarantineResponse\"\x11\n" +
+	"\x0fDescribeRequest\"\xd2\a\n" +
 	"\x10DescribeResponse\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\fR\tclusterId\x12(\n" +
@@ -2137,13 +2299,22 @@ const file_gnomon_admin_v1_admin_proto_rawDesc = "" +
 	"\bsnapshot\x18\r \x01(\v2\x1a.gnomon.metalog.v1.PointerR\bsnapshot\x124\n" +
 	"\aarchive\x18\x0e \x01(\v2\x1a.gnomon.metalog.v1.PointerR\aarchive\x12U\n" +
 	"\flink_sources\x18\x0f \x03(\v22.gnomon.admin.v1.DescribeResponse.LinkSourcesEntryR\vlinkSources\x12L\n" +
-	"\ttook_over\x18\x10 \x03(\v2/.gnomon.admin.v1.DescribeResponse.TookOverEntryR\btookOver\x1a>\n" +
+	"\ttook_over\x18\x10 \x03(\v2/.gnomon.admin.v1.DescribeResponse.TookOverEntryR\btookOver\x12[\n" +
+	"\x0elink_positions\x18\x11 \x03(\v24.gnomon.admin.v1.DescribeResponse.LinkPositionsEntryR\rlinkPositions\x1a>\n" +
 	"\x10LinkSourcesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a;\n" +
 	"\rTookOverEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"L\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\x1a_\n" +
+	"\x12LinkPositionsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x123\n" +
+	"\x05value\x18\x02 \x01(\v2\x1d.gnomon.admin.v1.LinkPositionR\x05value:\x028\x01\"^\n" +
+	"\fLinkPosition\x12\x12\n" +
+	"\x04link\x18\x01 \x01(\tR\x04link\x12\x10\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x12\n" +
+	"\x04hash\x18\x03 \x01(\fR\x04hash\x12\x14\n" +
+	"\x05fault\x18\x04 \x01(\tR\x05fault\"L\n" +
 	"\rFollowRequest\x12\x19\n" +
 	"\bfrom_seq\x18\x01 \x01(\x04R\afromSeq\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\tR\vincarnation\"S\n" +
@@ -2331,7 +2502,9 @@ const file_gnomon_admin_v1_admin_proto_rawDesc = "" +
 	"\x05Pause\x12\x1d.gnomon.admin.v1.PauseRequest\x1a\x1e.gnomon.admin.v1.PauseResponse\x12I\n" +
 	"\x06Delete\x12\x1e.gnomon.admin.v1.DeleteRequest\x1a\x1f.gnomon.admin.v1.DeleteResponse2[\n" +
 	"\x0eClusterService\x12I\n" +
-	"\x06Health\x12\x1e.gnomon.admin.v1.HealthRequest\x1a\x1f.gnomon.admin.v1.HealthResponseB5Z3github.com/gnomon-stream/gnomon/pkg/adminpb;adminpbb\x06proto3"
+	"\x06Health\x12\x1e.gnomon.admin.v1.HealthRequest\x1a\x1f.gnomon.admin.v1.HealthResponse2~\n" +
+	"\x10MetastoreService\x12j\n" +
+	"\x11ReleaseQuarantine\x12).gnomon.admin.v1.ReleaseQuarantineRequest\x1a*.gnomon.admin.v1.ReleaseQuarantineResponseB5Z3github.com/gnomon-stream/gnomon/pkg/adminpb;adminpbb\x06proto3"
 
 var (
 	file_gnomon_admin_v1_admin_proto_rawDescOnce sync.Once
@@ -2345,88 +2518,96 @@ func file_gnomon_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_gnomon_admin_v1_admin_proto_rawDescData
 }
 
-var file_gnomon_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_gnomon_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_gnomon_admin_v1_admin_proto_goTypes = []any{
-	(*DescribeRequest)(nil),      // 0: gnomon.admin.v1.DescribeRequest
-	(*DescribeResponse)(nil),     // 1: gnomon.admin.v1.DescribeResponse
-	(*FollowRequest)(nil),        // 2: gnomon.admin.v1.FollowRequest
-	(*FollowResponse)(nil),       // 3: gnomon.admin.v1.FollowResponse
-	(*HeadsRequest)(nil),         // 4: gnomon.admin.v1.HeadsRequest
-	(*PartitionHead)(nil),        // 5: gnomon.admin.v1.PartitionHead
-	(*HeadsResponse)(nil),        // 6: gnomon.admin.v1.HeadsResponse
-	(*Warning)(nil),              // 7: gnomon.admin.v1.Warning
-	(*CreateRequest)(nil),        // 8: gnomon.admin.v1.CreateRequest
-	(*CheckResult)(nil),          // 9: gnomon.admin.v1.CheckResult
-	(*CreateResponse)(nil),       // 10: gnomon.admin.v1.CreateResponse
-	(*ListRequest)(nil),          // 11: gnomon.admin.v1.ListRequest
-	(*LinkSummary)(nil),          // 12: gnomon.admin.v1.LinkSummary
-	(*ListResponse)(nil),         // 13: gnomon.admin.v1.ListResponse
-	(*StatusRequest)(nil),        // 14: gnomon.admin.v1.StatusRequest
-	(*PartitionStatus)(nil),      // 15: gnomon.admin.v1.PartitionStatus
-	(*TopicStatus)(nil),          // 16: gnomon.admin.v1.TopicStatus
-	(*StatusResponse)(nil),       // 17: gnomon.admin.v1.StatusResponse
-	(*VerifyRequest)(nil),        // 18: gnomon.admin.v1.VerifyRequest
-	(*Mismatch)(nil),             // 19: gnomon.admin.v1.Mismatch
-	(*VerifyResponse)(nil),       // 20: gnomon.admin.v1.VerifyResponse
-	(*FailoverRequest)(nil),      // 21: gnomon.admin.v1.FailoverRequest
-	(*PartitionBoundary)(nil),    // 22: gnomon.admin.v1.PartitionBoundary
-	(*FailoverReport)(nil),       // 23: gnomon.admin.v1.FailoverReport
-	(*FailoverResponse)(nil),     // 24: gnomon.admin.v1.FailoverResponse
-	(*PauseRequest)(nil),         // 25: gnomon.admin.v1.PauseRequest
-	(*PauseResponse)(nil),        // 26: gnomon.admin.v1.PauseResponse
-	(*DeleteRequest)(nil),        // 27: gnomon.admin.v1.DeleteRequest
-	(*DeleteResponse)(nil),       // 28: gnomon.admin.v1.DeleteResponse
-	(*HealthRequest)(nil),        // 29: gnomon.admin.v1.HealthRequest
-	(*HealthResponse)(nil),       // 30: gnomon.admin.v1.HealthResponse
-	nil,                          // 31: gnomon.admin.v1.DescribeResponse.LinkSourcesEntry
-	nil,                          // 32: gnomon.admin.v1.DescribeResponse.TookOverEntry
-	(*metalogpb.Pointer)(nil),    // 33: gnomon.metalog.v1.Pointer
-	(*metalogpb.LinkConfig)(nil), // 34: gnomon.metalog.v1.LinkConfig
+	(*ReleaseQuarantineRequest)(nil),  // 0: gnomon.admin.v1.ReleaseQuarantineRequest
+	(*ReleaseQuarantineResponse)(nil), // 1: gnomon.admin.v1.ReleaseQuarantineResponse
+	(*DescribeRequest)(nil),           // 2: gnomon.admin.v1.DescribeRequest
+	(*DescribeResponse)(nil),          // 3: gnomon.admin.v1.DescribeResponse
+	(*LinkPosition)(nil),              // 4: gnomon.admin.v1.LinkPosition
+	(*FollowRequest)(nil),             // 5: gnomon.admin.v1.FollowRequest
+	(*FollowResponse)(nil),            // 6: gnomon.admin.v1.FollowResponse
+	(*HeadsRequest)(nil),              // 7: gnomon.admin.v1.HeadsRequest
+	(*PartitionHead)(nil),             // 8: gnomon.admin.v1.PartitionHead
+	(*HeadsResponse)(nil),             // 9: gnomon.admin.v1.HeadsResponse
+	(*Warning)(nil),                   // 10: gnomon.admin.v1.Warning
+	(*CreateRequest)(nil),             // 11: gnomon.admin.v1.CreateRequest
+	(*CheckResult)(nil),               // 12: gnomon.admin.v1.CheckResult
+	(*CreateResponse)(nil),            // 13: gnomon.admin.v1.CreateResponse
+	(*ListRequest)(nil),               // 14: gnomon.admin.v1.ListRequest
+	(*LinkSummary)(nil),               // 15: gnomon.admin.v1.LinkSummary
+	(*ListResponse)(nil),              // 16: gnomon.admin.v1.ListResponse
+	(*StatusRequest)(nil),             // 17: gnomon.admin.v1.StatusRequest
+	(*PartitionStatus)(nil),           // 18: gnomon.admin.v1.PartitionStatus
+	(*TopicStatus)(nil),               // 19: gnomon.admin.v1.TopicStatus
+	(*StatusResponse)(nil),            // 20: gnomon.admin.v1.StatusResponse
+	(*VerifyRequest)(nil),             // 21: gnomon.admin.v1.VerifyRequest
+	(*Mismatch)(nil),                  // 22: gnomon.admin.v1.Mismatch
+	(*VerifyResponse)(nil),            // 23: gnomon.admin.v1.VerifyResponse
+	(*FailoverRequest)(nil),           // 24: gnomon.admin.v1.FailoverRequest
+	(*PartitionBoundary)(nil),         // 25: gnomon.admin.v1.PartitionBoundary
+	(*FailoverReport)(nil),            // 26: gnomon.admin.v1.FailoverReport
+	(*FailoverResponse)(nil),          // 27: gnomon.admin.v1.FailoverResponse
+	(*PauseRequest)(nil),              // 28: gnomon.admin.v1.PauseRequest
+	(*PauseResponse)(nil),             // 29: gnomon.admin.v1.PauseResponse
+	(*DeleteRequest)(nil),             // 30: gnomon.admin.v1.DeleteRequest
+	(*DeleteResponse)(nil),            // 31: gnomon.admin.v1.DeleteResponse
+	(*HealthRequest)(nil),             // 32: gnomon.admin.v1.HealthRequest
+	(*HealthResponse)(nil),            // 33: gnomon.admin.v1.HealthResponse
+	nil,                               // 34: gnomon.admin.v1.DescribeResponse.LinkSourcesEntry
+	nil,                               // 35: gnomon.admin.v1.DescribeResponse.TookOverEntry
+	nil,                               // 36: gnomon.admin.v1.DescribeResponse.LinkPositionsEntry
+	(*metalogpb.Pointer)(nil),         // 37: gnomon.metalog.v1.Pointer
+	(*metalogpb.LinkConfig)(nil),      // 38: gnomon.metalog.v1.LinkConfig
 }
 var file_gnomon_admin_v1_admin_proto_depIdxs = []int32{
-	33, // 0: gnomon.admin.v1.DescribeResponse.snapshot:type_name -> gnomon.metalog.v1.Pointer
-	33, // 1: gnomon.admin.v1.DescribeResponse.archive:type_name -> gnomon.metalog.v1.Pointer
-	31, // 2: gnomon.admin.v1.DescribeResponse.link_sources:type_name -> gnomon.admin.v1.DescribeResponse.LinkSourcesEntry
-	32, // 3: gnomon.admin.v1.DescribeResponse.took_over:type_name -> gnomon.admin.v1.DescribeResponse.TookOverEntry
-	5,  // 4: gnomon.admin.v1.HeadsResponse.partitions:type_name -> gnomon.admin.v1.PartitionHead
-	34, // 5: gnomon.admin.v1.CreateRequest.config:type_name -> gnomon.metalog.v1.LinkConfig
-	9,  // 6: gnomon.admin.v1.CreateResponse.checks:type_name -> gnomon.admin.v1.CheckResult
-	34, // 7: gnomon.admin.v1.LinkSummary.config:type_name -> gnomon.metalog.v1.LinkConfig
-	12, // 8: gnomon.admin.v1.ListResponse.links:type_name -> gnomon.admin.v1.LinkSummary
-	15, // 9: gnomon.admin.v1.TopicStatus.partitions:type_name -> gnomon.admin.v1.PartitionStatus
-	16, // 10: gnomon.admin.v1.StatusResponse.topics:type_name -> gnomon.admin.v1.TopicStatus
-	23, // 11: gnomon.admin.v1.StatusResponse.failover:type_name -> gnomon.admin.v1.FailoverReport
-	19, // 12: gnomon.admin.v1.VerifyResponse.mismatches:type_name -> gnomon.admin.v1.Mismatch
-	22, // 13: gnomon.admin.v1.FailoverReport.partitions:type_name -> gnomon.admin.v1.PartitionBoundary
-	23, // 14: gnomon.admin.v1.FailoverResponse.report:type_name -> gnomon.admin.v1.FailoverReport
-	9,  // 15: gnomon.admin.v1.HealthResponse.checks:type_name -> gnomon.admin.v1.CheckResult
-	0,  // 16: gnomon.admin.v1.SourceService.Describe:input_type -> gnomon.admin.v1.DescribeRequest
-	2,  // 17: gnomon.admin.v1.SourceService.Follow:input_type -> gnomon.admin.v1.FollowRequest
-	4,  // 18: gnomon.admin.v1.SourceService.Heads:input_type -> gnomon.admin.v1.HeadsRequest
-	8,  // 19: gnomon.admin.v1.ShadowService.Create:input_type -> gnomon.admin.v1.CreateRequest
-	11, // 20: gnomon.admin.v1.ShadowService.List:input_type -> gnomon.admin.v1.ListRequest
-	14, // 21: gnomon.admin.v1.ShadowService.Status:input_type -> gnomon.admin.v1.StatusRequest
-	18, // 22: gnomon.admin.v1.ShadowService.Verify:input_type -> gnomon.admin.v1.VerifyRequest
-	21, // 23: gnomon.admin.v1.ShadowService.Failover:input_type -> gnomon.admin.v1.FailoverRequest
-	25, // 24: gnomon.admin.v1.ShadowService.Pause:input_type -> gnomon.admin.v1.PauseRequest
-	27, // 25: gnomon.admin.v1.ShadowService.Delete:input_type -> gnomon.admin.v1.DeleteRequest
-	29, // 26: gnomon.admin.v1.ClusterService.Health:input_type -> gnomon.admin.v1.HealthRequest
-	1,  // 27: gnomon.admin.v1.SourceService.Describe:output_type -> gnomon.admin.v1.DescribeResponse
-	3,  // 28: gnomon.admin.v1.SourceService.Follow:output_type -> gnomon.admin.v1.FollowResponse
-	6,  // 29: gnomon.admin.v1.SourceService.Heads:output_type -> gnomon.admin.v1.HeadsResponse
-	10, // 30: gnomon.admin.v1.ShadowService.Create:output_type -> gnomon.admin.v1.CreateResponse
-	13, // 31: gnomon.admin.v1.ShadowService.List:output_type -> gnomon.admin.v1.ListResponse
-	17, // 32: gnomon.admin.v1.ShadowService.Status:output_type -> gnomon.admin.v1.StatusResponse
-	20, // 33: gnomon.admin.v1.ShadowService.Verify:output_type -> gnomon.admin.v1.VerifyResponse
-	24, // 34: gnomon.admin.v1.ShadowService.Failover:output_type -> gnomon.admin.v1.FailoverResponse
-	26, // 35: gnomon.admin.v1.ShadowService.Pause:output_type -> gnomon.admin.v1.PauseResponse
-	28, // 36: gnomon.admin.v1.ShadowService.Delete:output_type -> gnomon.admin.v1.DeleteResponse
-	30, // 37: gnomon.admin.v1.ClusterService.Health:output_type -> gnomon.admin.v1.HealthResponse
-	27, // [27:38] is the sub-list for method output_type
-	16, // [16:27] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	37, // 0: gnomon.admin.v1.DescribeResponse.snapshot:type_name -> gnomon.metalog.v1.Pointer
+	37, // 1: gnomon.admin.v1.DescribeResponse.archive:type_name -> gnomon.metalog.v1.Pointer
+	34, // 2: gnomon.admin.v1.DescribeResponse.link_sources:type_name -> gnomon.admin.v1.DescribeResponse.LinkSourcesEntry
+	35, // 3: gnomon.admin.v1.DescribeResponse.took_over:type_name -> gnomon.admin.v1.DescribeResponse.TookOverEntry
+	36, // 4: gnomon.admin.v1.DescribeResponse.link_positions:type_name -> gnomon.admin.v1.DescribeResponse.LinkPositionsEntry
+	8,  // 5: gnomon.admin.v1.HeadsResponse.partitions:type_name -> gnomon.admin.v1.PartitionHead
+	38, // 6: gnomon.admin.v1.CreateRequest.config:type_name -> gnomon.metalog.v1.LinkConfig
+	12, // 7: gnomon.admin.v1.CreateResponse.checks:type_name -> gnomon.admin.v1.CheckResult
+	38, // 8: gnomon.admin.v1.LinkSummary.config:type_name -> gnomon.metalog.v1.LinkConfig
+	15, // 9: gnomon.admin.v1.ListResponse.links:type_name -> gnomon.admin.v1.LinkSummary
+	18, // 10: gnomon.admin.v1.TopicStatus.partitions:type_name -> gnomon.admin.v1.PartitionStatus
+	19, // 11: gnomon.admin.v1.StatusResponse.topics:type_name -> gnomon.admin.v1.TopicStatus
+	26, // 12: gnomon.admin.v1.StatusResponse.failover:type_name -> gnomon.admin.v1.FailoverReport
+	22, // 13: gnomon.admin.v1.VerifyResponse.mismatches:type_name -> gnomon.admin.v1.Mismatch
+	25, // 14: gnomon.admin.v1.FailoverReport.partitions:type_name -> gnomon.admin.v1.PartitionBoundary
+	26, // 15: gnomon.admin.v1.FailoverResponse.report:type_name -> gnomon.admin.v1.FailoverReport
+	12, // 16: gnomon.admin.v1.HealthResponse.checks:type_name -> gnomon.admin.v1.CheckResult
+	4,  // 17: gnomon.admin.v1.DescribeResponse.LinkPositionsEntry.value:type_name -> gnomon.admin.v1.LinkPosition
+	2,  // 18: gnomon.admin.v1.SourceService.Describe:input_type -> gnomon.admin.v1.DescribeRequest
+	5,  // 19: gnomon.admin.v1.SourceService.Follow:input_type -> gnomon.admin.v1.FollowRequest
+	7,  // 20: gnomon.admin.v1.SourceService.Heads:input_type -> gnomon.admin.v1.HeadsRequest
+	11, // 21: gnomon.admin.v1.ShadowService.Create:input_type -> gnomon.admin.v1.CreateRequest
+	14, // 22: gnomon.admin.v1.ShadowService.List:input_type -> gnomon.admin.v1.ListRequest
+	17, // 23: gnomon.admin.v1.ShadowService.Status:input_type -> gnomon.admin.v1.StatusRequest
+	21, // 24: gnomon.admin.v1.ShadowService.Verify:input_type -> gnomon.admin.v1.VerifyRequest
+	24, // 25: gnomon.admin.v1.ShadowService.Failover:input_type -> gnomon.admin.v1.FailoverRequest
+	28, // 26: gnomon.admin.v1.ShadowService.Pause:input_type -> gnomon.admin.v1.PauseRequest
+	30, // 27: gnomon.admin.v1.ShadowService.Delete:input_type -> gnomon.admin.v1.DeleteRequest
+	32, // 28: gnomon.admin.v1.ClusterService.Health:input_type -> gnomon.admin.v1.HealthRequest
+	0,  // 29: gnomon.admin.v1.MetastoreService.ReleaseQuarantine:input_type -> gnomon.admin.v1.ReleaseQuarantineRequest
+	3,  // 30: gnomon.admin.v1.SourceService.Describe:output_type -> gnomon.admin.v1.DescribeResponse
+	6,  // 31: gnomon.admin.v1.SourceService.Follow:output_type -> gnomon.admin.v1.FollowResponse
+	9,  // 32: gnomon.admin.v1.SourceService.Heads:output_type -> gnomon.admin.v1.HeadsResponse
+	13, // 33: gnomon.admin.v1.ShadowService.Create:output_type -> gnomon.admin.v1.CreateResponse
+	16, // 34: gnomon.admin.v1.ShadowService.List:output_type -> gnomon.admin.v1.ListResponse
+	20, // 35: gnomon.admin.v1.ShadowService.Status:output_type -> gnomon.admin.v1.StatusResponse
+	23, // 36: gnomon.admin.v1.ShadowService.Verify:output_type -> gnomon.admin.v1.VerifyResponse
+	27, // 37: gnomon.admin.v1.ShadowService.Failover:output_type -> gnomon.admin.v1.FailoverResponse
+	29, // 38: gnomon.admin.v1.ShadowService.Pause:output_type -> gnomon.admin.v1.PauseResponse
+	31, // 39: gnomon.admin.v1.ShadowService.Delete:output_type -> gnomon.admin.v1.DeleteResponse
+	33, // 40: gnomon.admin.v1.ClusterService.Health:output_type -> gnomon.admin.v1.HealthResponse
+	1,  // 41: gnomon.admin.v1.MetastoreService.ReleaseQuarantine:output_type -> gnomon.admin.v1.ReleaseQuarantineResponse
+	30, // [30:42] is the sub-list for method output_type
+	18, // [18:30] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_gnomon_admin_v1_admin_proto_init() }
@@ -2434,19 +2615,19 @@ func file_gnomon_admin_v1_admin_proto_init() {
 	if File_gnomon_admin_v1_admin_proto != nil {
 		return
 	}
-	file_gnomon_admin_v1_admin_proto_msgTypes[15].OneofWrappers = []any{}
-	file_gnomon_admin_v1_admin_proto_msgTypes[17].OneofWrappers = []any{}
-	file_gnomon_admin_v1_admin_proto_msgTypes[22].OneofWrappers = []any{}
-	file_gnomon_admin_v1_admin_proto_msgTypes[23].OneofWrappers = []any{}
+	file_gnomon_admin_v1_admin_proto_msgTypes[18].OneofWrappers = []any{}
+	file_gnomon_admin_v1_admin_proto_msgTypes[20].OneofWrappers = []any{}
+	file_gnomon_admin_v1_admin_proto_msgTypes[25].OneofWrappers = []any{}
+	file_gnomon_admin_v1_admin_proto_msgTypes[26].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gnomon_admin_v1_admin_proto_rawDesc), len(file_gnomon_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   33,
+			NumMessages:   37,
 			NumExtensions: 0,
-			NumServices:   3,
+			NumServices:   4,
 		},
 		GoTypes:           file_gnomon_admin_v1_admin_proto_goTypes,
 		DependencyIndexes: file_gnomon_admin_v1_admin_proto_depIdxs,

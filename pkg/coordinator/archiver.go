@@ -9,6 +9,7 @@ import (
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/metastore"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/archive"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/replica"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
 )
 
@@ -26,7 +27,7 @@ func (c *Coordinator) archiveLoop(ctx context.Context, term metastore.Term) erro
 	if err != nil {
 		return err
 	}
-	a := &archiver{c: c, term: term, writer: archive.NewWriter(c.cfg.Objects, pos.Incarnation)}
+	a := &archiver{c: c, term: term, incarnation: pos.Incarnation, writer: archive.NewWriter(c.cfg.Objects, pos.Incarnation)}
 	if pos.Archive != nil {
 		a.archived = base.Seq(pos.Archive.Seq)
 	}
@@ -47,7 +48,7 @@ func (c *Coordinator) archiveLoop(ctx context.Context, term metastore.Term) erro
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case errors.Is(err, metastore.ErrDeposed):
+		case errors.Is(err, metastore.ErrDeposed), errors.Is(err, replica.ErrAhead):
 			return err
 		case err != nil:
 			c.cfg.Logger.Warn("archive of the metalog", "error", err)
@@ -62,9 +63,35 @@ type archiver struct {
 	archived base.Seq
 	snapshot base.Seq
 	trimmed  base.Seq
+
+	incarnation string
+	looked      time.Time // when step last looked for a restore
+}
+
+// restoredLook is how often a leader looks whether its log was restored elsewhere.
+const restoredLook = 10 * time.Second
+
+// lookForRestore ends a term whose log was restored into another etcd, as this one was believed to be lost. What it acks until then is
+// quarantined there as what was lost is.
+func (a *archiver) lookForRestore(ctx context.Context) error {
+	now := a.c.cfg.Now()
+	if now.Sub(a.looked) < restoredLook {
+		return nil
+	}
+	children, err := archive.Children(ctx, a.c.cfg.Objects, a.incarnation)
+	if err == nil && len(children) > 0 {
+		err = replica.CheckArchive(ctx, a.c.cfg.Log, a.c.cfg.Objects)
+	}
+	if err == nil {
+		a.looked = now
+	}
+	return err
 }
 
 func (a *archiver) step(ctx context.Context) error {
+	if err := a.lookForRestore(ctx); err != nil {
+		return err
+	}
 	for a.archived < a.c.replica.Applied() {
 		entries, err := a.c.backlogUpTo(ctx, a.archived+1)
 		if err != nil {

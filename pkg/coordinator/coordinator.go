@@ -252,6 +252,9 @@ func (c *Coordinator) newLeader(ctx context.Context, term metastore.Term) (*lead
 	if err != nil {
 		return nil, err
 	}
+	if err := replica.CheckArchive(ctx, c.cfg.Log, c.cfg.Objects); err != nil {
+		return nil, err // before anything is served, and before an empty etcd is taken for a new cluster's
+	}
 	if err := c.replica.WaitFor(ctx, pos.Head.Seq); err != nil {
 		return nil, err
 	}

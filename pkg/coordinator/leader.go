@@ -162,7 +162,8 @@ func (l *leader) launch(ctx context.Context) error {
 		go l.fly(func() error { return l.term.Append(ctx, guard, value) })
 	case len(l.waiting) > 0:
 		l.flight, l.asked = &flight{number: l.seq.Mark(), count: len(l.waiting)}, l.c.cfg.Now()
-		go l.fly(func() error { return l.barrier(ctx) })
+		head := l.seq.Head()
+		go l.fly(func() error { return l.barrier(ctx, head) })
 	}
 	return nil
 }
@@ -180,7 +181,7 @@ func (l *leader) fly(ask func() error) {
 
 // barrier proves that the term led, and nobody has appended behind its back, at some instant after the answers were
 // computed (C1).
-func (l *leader) barrier(ctx context.Context) error {
+func (l *leader) barrier(ctx context.Context, head metastore.Head) error {
 	pos, err := l.c.cfg.Log.Position(ctx)
 	switch {
 	case err != nil:
@@ -189,6 +190,8 @@ func (l *leader) barrier(ctx context.Context) error {
 		return fmt.Errorf("barrier: %w", metastore.ErrDeposed)
 	case pos.FenceRevision != l.guard.FenceRevision:
 		return fmt.Errorf("barrier: %w", base.ErrFenced)
+	case head.Seq > 0 && pos.Head != head: // a backup of etcd may have the very term in it
+		return fmt.Errorf("barrier at seq %d, the head is %d: %w", head.Seq, pos.Head.Seq, metastore.ErrConflict)
 	}
 	return nil
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/metastore"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/memory"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/replica"
 )
 
 // two coordinators, of which the first leads.
@@ -262,5 +264,39 @@ func TestFollowOverTheArchive(t *testing.T) {
 	})
 	if next <= c.head() {
 		t.Fatalf("followed to %d of %d", next-1, c.head())
+	}
+}
+
+// An empty etcd, and one that was set back, are not served from when the bucket knows more: the process ends, and founds no cluster.
+func TestEtcdBehindTheArchive(t *testing.T) {
+	for name, swap := range map[string]func(cl *cluster, backup memory.Image){
+		"empty":    func(cl *cluster, _ memory.Image) { cl.server.Lose() },
+		"set back": func(cl *cluster, backup memory.Image) { cl.server.SetTo(backup) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			cl := newCluster(t)
+			m := cl.lead("one")
+			backup := cl.server.Backup()
+			if err := m.Do(t.Context(), func(tx *Tx) error { return tx.Emit(created("x")) }); err != nil {
+				t.Fatal(err)
+			}
+			m.until("the archive has it", func() bool {
+				pos, err := cl.server.Open(nil).Position(t.Context())
+				return err == nil && base.Seq(pos.Archive.GetSeq()) == pos.Head.Seq && pos.Head.Seq > backup.Seq()
+			})
+			swap(cl, backup)
+			select {
+			case err := <-m.ended:
+				m.ended <- err
+				if !errors.Is(err, replica.ErrAhead) {
+					t.Fatal(err)
+				}
+			case <-time.After(patience):
+				t.Fatal("the coordinator goes on")
+			}
+			if pos, err := cl.server.Open(nil).Position(t.Context()); err != nil || pos.Head.Seq > backup.Seq() {
+				t.Errorf("something was appended: seq %d, %v", pos.Head.Seq, err)
+			}
+		})
 	}
 }

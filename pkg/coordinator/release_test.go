@@ -129,25 +129,29 @@ func TestBarrier(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := &leader{c: New(Config{Log: log}), term: term}
-	if err := l.barrier(t.Context()); err != nil {
+	if err := l.barrier(t.Context(), metastore.Head{}); err != nil {
 		t.Fatalf("while it leads: %v", err)
 	}
 	cl.server.ExpireLeader()
-	if err := l.barrier(t.Context()); !errors.Is(err, metastore.ErrDeposed) {
+	if err := l.barrier(t.Context(), metastore.Head{}); !errors.Is(err, metastore.ErrDeposed) {
 		t.Fatalf("when nobody leads: %v", err)
 	}
 	if _, err := log.Campaign(t.Context(), "two", ""); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.barrier(t.Context()); !errors.Is(err, metastore.ErrDeposed) {
+	if err := l.barrier(t.Context(), metastore.Head{}); !errors.Is(err, metastore.ErrDeposed) {
 		t.Fatalf("when another leads: %v", err)
 	}
 	if l.term, err = log.Campaign(t.Context(), "two", ""); err != nil {
 		t.Fatal(err)
 	}
 	cl.fence(fenceOf(10))
-	if err := l.barrier(t.Context()); !errors.Is(err, base.ErrFenced) {
+	if err := l.barrier(t.Context(), metastore.Head{}); !errors.Is(err, base.ErrFenced) {
 		t.Fatalf("behind a fence: %v", err)
+	}
+	l.guard.FenceRevision = cl.position().FenceRevision
+	if err := l.barrier(t.Context(), metastore.Head{Seq: 3}); !errors.Is(err, metastore.ErrConflict) {
+		t.Fatalf("when the log was set back under the term: %v", err)
 	}
 }
 

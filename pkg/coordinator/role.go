@@ -27,8 +27,9 @@ func FenceKey(e base.Epoch) string { return fmt.Sprintf("%s%08x", FencePrefix, u
 // soon as the peer can be asked. An optional witness closes this window; it is not part of this.
 func (c *Coordinator) settleRole(ctx context.Context, st *state.State, pos metastore.Position) error {
 	c.settled.Add(1)
-	own := st.Region().Epoch
-	if fencedBy(pos.Fence, own) {
+	region := st.Region()
+	own := region.YieldsAbove()
+	if fencedBy(pos.Fence, region) {
 		c.setFenced(base.Epoch(pos.Fence.Epoch))
 		return nil
 	}
@@ -56,8 +57,8 @@ func (c *Coordinator) settleRole(ctx context.Context, st *state.State, pos metas
 	return c.fenceSelf(ctx, higher, by)
 }
 
-func fencedBy(f *metalogpb.Fence, own base.Epoch) bool {
-	return f != nil && f.Role == RoleFenced && base.Epoch(f.Epoch) > own
+func fencedBy(f *metalogpb.Fence, own *state.Region) bool {
+	return f != nil && f.Role == RoleFenced && own.Yields(base.Epoch(f.Epoch))
 }
 
 // RoleFenced is the role that a fence sets.
@@ -83,8 +84,8 @@ func (c *Coordinator) watchFence(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		own, terms := c.replica.State().Region().Epoch, c.settled.Load()
-		if own == 0 || c.leading.Load() || c.fenced.Load() {
+		own, terms := c.replica.State().Region(), c.settled.Load()
+		if own.Epoch == 0 || c.leading.Load() || c.fenced.Load() {
 			continue
 		}
 		pos, err := c.cfg.Log.Position(ctx)
@@ -130,8 +131,8 @@ func (c *Coordinator) watchPeer(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		own := c.replica.State().Region().Epoch
-		if e, err := c.askPeer(ctx); err == nil && own > 0 && e > own {
+		own := c.replica.State().Region()
+		if e, err := c.askPeer(ctx); err == nil && own.Epoch > 0 && own.Yields(e) {
 			return c.fenceSelf(ctx, e, "peer region")
 		}
 	}

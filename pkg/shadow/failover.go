@@ -66,6 +66,9 @@ func (r *Runner) Failover(ctx context.Context, o Options) (*adminpb.FailoverRepo
 	} else if !f.info.Paused {
 		f.await(ctx)
 	}
+	if err := f.rise(ctx); err != nil {
+		return nil, err
+	}
 	if err := f.flip(ctx); err != nil {
 		return nil, err
 	}
@@ -99,7 +102,7 @@ func (f *failover) look(ctx context.Context) error {
 		}
 		found = true
 		f.info = l.Info()
-		f.epoch = base.NextEpoch(st.Region().Number, st.Region().Epoch, l.Image().Region().Epoch)
+		f.epoch = base.NextEpoch(st.Region().Number, st.Region().Epoch, l.Image().Region().Epoch, f.r.look().epoch)
 		if f.info.Flip != nil {
 			f.report = ReportOf(st, l)
 		}
@@ -143,6 +146,9 @@ func (f *failover) drain(ctx context.Context) error {
 	f.r.drain = f.frozen
 	f.r.mu.Unlock()
 	f.r.Restart()
+	if err := f.forked(ctx); err != nil {
+		return f.undrained(err.Error())
+	}
 	ctx, cancel := context.WithTimeout(ctx, f.o.DrainTimeout)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -160,16 +166,8 @@ func (f *failover) drain(ctx context.Context) error {
 		}
 		f.r.mu.Lock()
 		why := f.r.seen.problem
-		f.r.drain = nil
 		f.r.mu.Unlock()
-		if f.o.AcceptMissing {
-			f.say("the source is fenced, but could not be drained beyond seq %d of %d (%s)", at, f.head, why)
-			_ = f.frozen.Close()
-			f.frozen = nil
-			return nil
-		}
-		return fmt.Errorf("the source is fenced (it refuses writes), but could not be drained beyond seq %d of %d (%s); run failover again when its bucket is in reach, or with --accept-missing to lose what is beyond: %w",
-			at, f.head, why, ErrNeedsConsent)
+		return f.undrained(why)
 	}
 }
 
@@ -305,13 +303,14 @@ func (f *failover) preview(ctx context.Context) (*adminpb.FailoverReport, error)
 	log, err := f.r.cfg.Remote.Etcd(ectx, f.info.Config, f.info.SourceCluster)
 	if err == nil {
 		defer func() { _ = log.Close() }()
-		_, err = log.Position(ectx)
+		f.frozen = log
+		err = f.forked(ectx)
 	}
 	rep.Detail = "the source's etcd is in reach: it would be fenced and drained, nothing acked would be lost"
 	if err == nil {
 		rep.Mode = ModeFenced
 	} else {
-		rep.Detail = fmt.Sprintf("the source's etcd is out of reach (%v): the cut would be taken as it stands", err)
+		rep.Detail = fmt.Sprintf("the source's etcd is out of reach, or has another history (%v): the cut would be taken as it stands", err)
 		if f.info.Paused {
 			rep.Detail += "; the link is paused: what the source took since then would be lost, and is not counted"
 		}

@@ -39,7 +39,8 @@ type Runner struct {
 // seen is what the link knows of its source besides the image.
 type seen struct {
 	headSeq  base.Seq
-	headTime int64 // event time of the newest entry seen, Unix milliseconds
+	epoch    base.Epoch // the highest that the source said to have: a restore raises it, and a faulted link does not apply that
+	headTime int64      // event time of the newest entry seen, Unix milliseconds
 	contact  time.Time
 	problem  string // why the source cannot be reached; empty when it can
 	// machine is the present stream's, or the last one's; nil before the first.

@@ -72,7 +72,8 @@ func (t *tailing) stream(ctx context.Context) error {
 	from := max(t.m.Next(), t.sent+1)
 	t.r.mu.Unlock()
 	if base.Seq(d.HeadSeq)+1 < from {
-		return fmt.Errorf("the source's log ends at seq %d, the image is at %d: it was set back: %w", d.HeadSeq, from-1, metastore.ErrChain)
+		return fmt.Errorf("the source's log ends at seq %d of incarnation %s, the image is at %d: the source was restored or set back and has lost what this region has; "+
+			"fail over to this region, or delete the link and create it again: %w", d.HeadSeq, d.Incarnation, from-1, metastore.ErrChain)
 	}
 	return src.Follow(ctx, from, d.Incarnation, send)
 }
@@ -94,6 +95,7 @@ func (t *tailing) describe(ctx context.Context) (*adminpb.DescribeResponse, erro
 	defer t.r.mu.Unlock()
 	t.r.seen.problem, t.r.seen.contact = "", t.r.cfg.Now()
 	t.r.seen.headSeq = max(t.r.seen.headSeq, base.Seq(d.HeadSeq))
+	t.r.seen.epoch = max(t.r.seen.epoch, base.Epoch(d.Epoch))
 	return d, nil
 }
 

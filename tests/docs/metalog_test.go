@@ -43,7 +43,7 @@ func TestEventsWritten(t *testing.T) {
 func source(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder
-	for _, dir := range []string{"pkg/coordinator", "pkg/shadow", "internal"} {
+	for _, dir := range []string{"pkg/coordinator", "pkg/shadow", "pkg/recovery", "internal"} {
 		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, e os.DirEntry, err error) error {
 			if err != nil || e.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 				return err

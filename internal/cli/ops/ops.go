@@ -16,7 +16,7 @@ import (
 
 // Commands are all of them.
 func Commands() []cli.Command {
-	return []cli.Command{devCommand, demoCommand, healthCommand, shadowCommand, bucketCommand}
+	return []cli.Command{devCommand, demoCommand, healthCommand, shadowCommand, bucketCommand, metastoreCommand}
 }
 
 // adminDefault is region a of gnomon dev.

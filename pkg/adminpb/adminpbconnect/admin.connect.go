@@ -29,6 +29,8 @@ const (
 	ShadowServiceName = "gnomon.admin.v1.ShadowService"
 	// ClusterServiceName is the fully-qualified name of the ClusterService service.
 	ClusterServiceName = "gnomon.admin.v1.ClusterService"
+	// MetastoreServiceName is the fully-qualified name of the MetastoreService service.
+	MetastoreServiceName = "gnomon.admin.v1.MetastoreService"
 )
 
 // These constants are the fully-qualified names of the RPCs defined in this package. They're
@@ -61,6 +63,9 @@ const (
 	ShadowServiceDeleteProcedure = "/gnomon.admin.v1.ShadowService/Delete"
 	// ClusterServiceHealthProcedure is the fully-qualified name of the ClusterService's Health RPC.
 	ClusterServiceHealthProcedure = "/gnomon.admin.v1.ClusterService/Health"
+	// MetastoreServiceReleaseQuarantineProcedure is the fully-qualified name of the MetastoreService's
+	// ReleaseQuarantine RPC.
+	MetastoreServiceReleaseQuarantineProcedure = "/gnomon.admin.v1.MetastoreService/ReleaseQuarantine"
 )
 
 // SourceServiceClient is a client for the gnomon.admin.v1.SourceService service.
@@ -487,4 +492,76 @@ type UnimplementedClusterServiceHandler struct{}
 
 func (UnimplementedClusterServiceHandler) Health(context.Context, *connect.Request[adminpb.HealthRequest]) (*connect.Response[adminpb.HealthResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("gnomon.admin.v1.ClusterService.Health is not implemented"))
+}
+
+// MetastoreServiceClient is a client for the gnomon.admin.v1.MetastoreService service.
+type MetastoreServiceClient interface {
+	// ReleaseQuarantine lets what a restore has quarantined be collected.
+	ReleaseQuarantine(context.Context, *connect.Request[adminpb.ReleaseQuarantineRequest]) (*connect.Response[adminpb.ReleaseQuarantineResponse], error)
+}
+
+// NewMetastoreServiceClient constructs a client for the gnomon.admin.v1.MetastoreService service.
+// By default, it uses the Connect protocol with the binary Protobuf Codec, asks for gzipped
+// responses, and sends uncompressed requests. To use the gRPC or gRPC-Web protocols, supply the
+// connect.WithGRPC() or connect.WithGRPCWeb() options.
+//
+// The URL supplied here should be the base URL for the Connect or gRPC server (for example,
+// http://api.acme.com or https://acme.com/grpc).
+func NewMetastoreServiceClient(httpClient connect.HTTPClient, baseURL string, opts ...connect.ClientOption) MetastoreServiceClient {
+	baseURL = strings.TrimRight(baseURL, "/")
+	metastoreServiceMethods := adminpb.File_gnomon_admin_v1_admin_proto.Services().ByName("MetastoreService").Methods()
+	return &metastoreServiceClient{
+		releaseQuarantine: connect.NewClient[adminpb.ReleaseQuarantineRequest, adminpb.ReleaseQuarantineResponse](
+			httpClient,
+			baseURL+MetastoreServiceReleaseQuarantineProcedure,
+			connect.WithSchema(metastoreServiceMethods.ByName("ReleaseQuarantine")),
+			connect.WithClientOptions(opts...),
+		),
+	}
+}
+
+// metastoreServiceClient implements MetastoreServiceClient.
+type metastoreServiceClient struct {
+	releaseQuarantine *connect.Client[adminpb.ReleaseQuarantineRequest, adminpb.ReleaseQuarantineResponse]
+}
+
+// ReleaseQuarantine calls gnomon.admin.v1.MetastoreService.ReleaseQuarantine.
+func (c *metastoreServiceClient) ReleaseQuarantine(ctx context.Context, req *connect.Request[adminpb.ReleaseQuarantineRequest]) (*connect.Response[adminpb.ReleaseQuarantineResponse], error) {
+	return c.releaseQuarantine.CallUnary(ctx, req)
+}
+
+// MetastoreServiceHandler is an implementation of the gnomon.admin.v1.MetastoreService service.
+type MetastoreServiceHandler interface {
+	// ReleaseQuarantine lets what a restore has quarantined be collected.
+	ReleaseQuarantine(context.Context, *connect.Request[adminpb.ReleaseQuarantineRequest]) (*connect.Response[adminpb.ReleaseQuarantineResponse], error)
+}
+
+// NewMetastoreServiceHandler builds an HTTP handler from the service implementation. It returns the
+// path on which to mount the handler and the handler itself.
+//
+// By default, handlers support the Connect, gRPC, and gRPC-Web protocols with the binary Protobuf
+// and JSON codecs. They also support gzip compression.
+func NewMetastoreServiceHandler(svc MetastoreServiceHandler, opts ...connect.HandlerOption) (string, http.Handler) {
+	metastoreServiceMethods := adminpb.File_gnomon_admin_v1_admin_proto.Services().ByName("MetastoreService").Methods()
+	metastoreServiceReleaseQuarantineHandler := connect.NewUnaryHandler(
+		MetastoreServiceReleaseQuarantineProcedure,
+		svc.ReleaseQuarantine,
+		connect.WithSchema(metastoreServiceMethods.ByName("ReleaseQuarantine")),
+		connect.WithHandlerOptions(opts...),
+	)
+	return "/gnomon.admin.v1.MetastoreService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case MetastoreServiceReleaseQuarantineProcedure:
+			metastoreServiceReleaseQuarantineHandler.ServeHTTP(w, r)
+		default:
+			http.NotFound(w, r)
+		}
+	})
+}
+
+// UnimplementedMetastoreServiceHandler returns CodeUnimplemented from all methods.
+type UnimplementedMetastoreServiceHandler struct{}
+
+func (UnimplementedMetastoreServiceHandler) ReleaseQuarantine(context.Context, *connect.Request[adminpb.ReleaseQuarantineRequest]) (*connect.Response[adminpb.ReleaseQuarantineResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("gnomon.admin.v1.MetastoreService.ReleaseQuarantine is not implemented"))
 }

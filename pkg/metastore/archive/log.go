@@ -108,8 +108,24 @@ func NewReader(o Objects) *Reader { return &Reader{o} }
 const listLimit = 1000
 
 // Read returns archived entries from seq on, contiguous, about maxBytes of them at most but one object at least; none
-// when the archive ends before seq.
+// when the archive ends before seq. What an incarnation took over from its parent is read there.
 func (r *Reader) Read(ctx context.Context, incarnation string, from base.Seq, maxBytes int) ([]metastore.RawEntry, error) {
+	out, err := r.readOwn(ctx, incarnation, from, maxBytes)
+	if err != nil || len(out) > 0 {
+		return out, err
+	}
+	l, found, err := lineageOf(ctx, r.objects, incarnation)
+	if err != nil || !found || from > l.ParentSeq {
+		return nil, err
+	}
+	if out, err = r.Read(ctx, l.Parent, from, maxBytes); err != nil {
+		return nil, err
+	}
+	// The parent may go on behind the restore: an etcd that was believed to be lost, or that was set back.
+	return out[:min(len(out), int(l.ParentSeq-from)+1)], nil
+}
+
+func (r *Reader) readOwn(ctx context.Context, incarnation string, from base.Seq, maxBytes int) ([]metastore.RawEntry, error) {
 	var out []metastore.RawEntry
 	size := 0
 	// Names sort by first seq, and the object that holds `from` begins at most EntriesMax before it.

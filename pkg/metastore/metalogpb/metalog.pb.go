@@ -163,6 +163,8 @@ type Event struct {
 	//	*Event_LinkTopicFaulted
 	//	*Event_LinkFaulted
 	//	*Event_RegionFlipped
+	//	*Event_IncarnationBegun
+	//	*Event_QuarantineReleased
 	Kind          isEvent_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -439,6 +441,24 @@ func (x *Event) GetRegionFlipped() *RegionFlipped {
 	return nil
 }
 
+func (x *Event) GetIncarnationBegun() *IncarnationBegun {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_IncarnationBegun); ok {
+			return x.IncarnationBegun
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetQuarantineReleased() *QuarantineReleased {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_QuarantineReleased); ok {
+			return x.QuarantineReleased
+		}
+	}
+	return nil
+}
+
 type isEvent_Kind interface {
 	isEvent_Kind()
 }
@@ -547,6 +567,14 @@ type Event_RegionFlipped struct {
 	RegionFlipped *RegionFlipped `protobuf:"bytes,60,opt,name=region_flipped,json=regionFlipped,proto3,oneof"`
 }
 
+type Event_IncarnationBegun struct {
+	IncarnationBegun *IncarnationBegun `protobuf:"bytes,70,opt,name=incarnation_begun,json=incarnationBegun,proto3,oneof"`
+}
+
+type Event_QuarantineReleased struct {
+	QuarantineReleased *QuarantineReleased `protobuf:"bytes,71,opt,name=quarantine_released,json=quarantineReleased,proto3,oneof"`
+}
+
 func (*Event_Tick) isEvent_Kind() {}
 
 func (*Event_ClusterCreated) isEvent_Kind() {}
@@ -598,6 +626,10 @@ func (*Event_LinkTopicFaulted) isEvent_Kind() {}
 func (*Event_LinkFaulted) isEvent_Kind() {}
 
 func (*Event_RegionFlipped) isEvent_Kind() {}
+
+func (*Event_IncarnationBegun) isEvent_Kind() {}
+
+func (*Event_QuarantineReleased) isEvent_Kind() {}
 
 // Tick carries time only: a follower tells idle from cut off by it. The leader appends one after a second of silence.
 type Tick struct {
@@ -3296,6 +3328,134 @@ func (x *SourceEnd) GetEndOffset() int64 {
 	return 0
 }
 
+// IncarnationBegun is the first event behind a restore of the metalog from the archive. All writer sessions end, groups are emptied,
+// and what a session had in the bucket above its floor is quarantined: it may have been acked by what was lost.
+type IncarnationBegun struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Incarnation string                 `protobuf:"bytes,1,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	// The incarnation whose archive was restored, up to the entry before this one.
+	Parent string `protobuf:"bytes,2,opt,name=parent,proto3" json:"parent,omitempty"`
+	// The region's epoch from here on: a new one, or the same where another region has taken over.
+	Epoch int32 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// Counters go on here: below, the lost part of the log may have given ids out.
+	NextProducerId int64 `protobuf:"varint,4,opt,name=next_producer_id,json=nextProducerId,proto3" json:"next_producer_id,omitempty"`
+	// The first session that can be opened from here on. Objects of sessions below it that nobody knows are quarantined.
+	FirstSession  uint64 `protobuf:"varint,5,opt,name=first_session,json=firstSession,proto3" json:"first_session,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IncarnationBegun) Reset() {
+	*x = IncarnationBegun{}
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IncarnationBegun) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IncarnationBegun) ProtoMessage() {}
+
+func (x *IncarnationBegun) ProtoReflect() protoreflect.Message {
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IncarnationBegun.ProtoReflect.Descriptor instead.
+func (*IncarnationBegun) Descriptor() ([]byte, []int) {
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *IncarnationBegun) GetIncarnation() string {
+	if x != nil {
+		return x.Incarnation
+	}
+	return ""
+}
+
+func (x *IncarnationBegun) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *IncarnationBegun) GetEpoch() int32 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *IncarnationBegun) GetNextProducerId() int64 {
+	if x != nil {
+		return x.NextProducerId
+	}
+	return 0
+}
+
+func (x *IncarnationBegun) GetFirstSession() uint64 {
+	if x != nil {
+		return x.FirstSession
+	}
+	return 0
+}
+
+// QuarantineReleased says that what a restore quarantined may be collected as garbage.
+type QuarantineReleased struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// That the restore began.
+	Incarnation   string `protobuf:"bytes,1,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QuarantineReleased) Reset() {
+	*x = QuarantineReleased{}
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QuarantineReleased) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QuarantineReleased) ProtoMessage() {}
+
+func (x *QuarantineReleased) ProtoReflect() protoreflect.Message {
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QuarantineReleased.ProtoReflect.Descriptor instead.
+func (*QuarantineReleased) Descriptor() ([]byte, []int) {
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *QuarantineReleased) GetIncarnation() string {
+	if x != nil {
+		return x.Incarnation
+	}
+	return ""
+}
+
 // Snapshot is the whole state after an entry. Lists are in a fixed order, so equal states have equal bytes.
 type Snapshot struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
@@ -3317,13 +3477,16 @@ type Snapshot struct {
 	Groups         []*GroupState          `protobuf:"bytes,16,rep,name=groups,proto3" json:"groups,omitempty"`
 	Links          []*LinkState           `protobuf:"bytes,17,rep,name=links,proto3" json:"links,omitempty"`
 	Incarnation    string                 `protobuf:"bytes,18,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	Restores       []*IncarnationState    `protobuf:"bytes,19,rep,name=restores,proto3" json:"restores,omitempty"`
+	// Set by a restore: the region gives way to epochs of other regions above it, though its own is higher. 0 means its own.
+	YieldAbove    int32 `protobuf:"varint,20,opt,name=yield_above,json=yieldAbove,proto3" json:"yield_above,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[42]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3335,7 +3498,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[42]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3348,7 +3511,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{42}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Snapshot) GetFormatVersion() uint32 {
@@ -3477,6 +3640,106 @@ func (x *Snapshot) GetIncarnation() string {
 	return ""
 }
 
+func (x *Snapshot) GetRestores() []*IncarnationState {
+	if x != nil {
+		return x.Restores
+	}
+	return nil
+}
+
+func (x *Snapshot) GetYieldAbove() int32 {
+	if x != nil {
+		return x.YieldAbove
+	}
+	return 0
+}
+
+// IncarnationState is one restore that the log has been through, oldest first.
+type IncarnationState struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Incarnation string                 `protobuf:"bytes,1,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Parent      string                 `protobuf:"bytes,2,opt,name=parent,proto3" json:"parent,omitempty"`
+	// Of the entry that began it.
+	Seq           uint64 `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`
+	TimeMs        int64  `protobuf:"varint,4,opt,name=time_ms,json=timeMs,proto3" json:"time_ms,omitempty"`
+	FirstSession  uint64 `protobuf:"varint,5,opt,name=first_session,json=firstSession,proto3" json:"first_session,omitempty"`
+	Released      bool   `protobuf:"varint,6,opt,name=released,proto3" json:"released,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IncarnationState) Reset() {
+	*x = IncarnationState{}
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IncarnationState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IncarnationState) ProtoMessage() {}
+
+func (x *IncarnationState) ProtoReflect() protoreflect.Message {
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IncarnationState.ProtoReflect.Descriptor instead.
+func (*IncarnationState) Descriptor() ([]byte, []int) {
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *IncarnationState) GetIncarnation() string {
+	if x != nil {
+		return x.Incarnation
+	}
+	return ""
+}
+
+func (x *IncarnationState) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *IncarnationState) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *IncarnationState) GetTimeMs() int64 {
+	if x != nil {
+		return x.TimeMs
+	}
+	return 0
+}
+
+func (x *IncarnationState) GetFirstSession() uint64 {
+	if x != nil {
+		return x.FirstSession
+	}
+	return 0
+}
+
+func (x *IncarnationState) GetReleased() bool {
+	if x != nil {
+		return x.Released
+	}
+	return false
+}
+
 type TopicState struct {
 	state             protoimpl.MessageState `protogen:"open.v1"`
 	TopicId           []byte                 `protobuf:"bytes,1,opt,name=topic_id,json=topicId,proto3" json:"topic_id,omitempty"`
@@ -3494,7 +3757,7 @@ type TopicState struct {
 
 func (x *TopicState) Reset() {
 	*x = TopicState{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[43]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3506,7 +3769,7 @@ func (x *TopicState) String() string {
 func (*TopicState) ProtoMessage() {}
 
 func (x *TopicState) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[43]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3519,7 +3782,7 @@ func (x *TopicState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TopicState.ProtoReflect.Descriptor instead.
 func (*TopicState) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{43}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *TopicState) GetTopicId() []byte {
@@ -3588,7 +3851,7 @@ type EpochStart struct {
 
 func (x *EpochStart) Reset() {
 	*x = EpochStart{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[44]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3600,7 +3863,7 @@ func (x *EpochStart) String() string {
 func (*EpochStart) ProtoMessage() {}
 
 func (x *EpochStart) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[44]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3613,7 +3876,7 @@ func (x *EpochStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EpochStart.ProtoReflect.Descriptor instead.
 func (*EpochStart) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{44}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *EpochStart) GetEpoch() int32 {
@@ -3647,7 +3910,7 @@ type SpanState struct {
 
 func (x *SpanState) Reset() {
 	*x = SpanState{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[45]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3659,7 +3922,7 @@ func (x *SpanState) String() string {
 func (*SpanState) ProtoMessage() {}
 
 func (x *SpanState) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[45]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3672,7 +3935,7 @@ func (x *SpanState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SpanState.ProtoReflect.Descriptor instead.
 func (*SpanState) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{45}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *SpanState) GetBaseOffset() int64 {
@@ -3746,7 +4009,7 @@ type ProducerState struct {
 
 func (x *ProducerState) Reset() {
 	*x = ProducerState{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[46]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3758,7 +4021,7 @@ func (x *ProducerState) String() string {
 func (*ProducerState) ProtoMessage() {}
 
 func (x *ProducerState) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[46]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3771,7 +4034,7 @@ func (x *ProducerState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProducerState.ProtoReflect.Descriptor instead.
 func (*ProducerState) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{46}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ProducerState) GetProducerId() int64 {
@@ -3825,7 +4088,7 @@ type PartitionState struct {
 
 func (x *PartitionState) Reset() {
 	*x = PartitionState{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[47]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3837,7 +4100,7 @@ func (x *PartitionState) String() string {
 func (*PartitionState) ProtoMessage() {}
 
 func (x *PartitionState) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[47]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3850,7 +4113,7 @@ func (x *PartitionState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartitionState.ProtoReflect.Descriptor instead.
 func (*PartitionState) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{47}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *PartitionState) GetLogStart() int64 {
@@ -3919,13 +4182,15 @@ type SessionState struct {
 	Floor         uint64          `protobuf:"varint,5,opt,name=floor,proto3" json:"floor,omitempty"`
 	ResolvedBelow uint64          `protobuf:"varint,6,opt,name=resolved_below,json=resolvedBelow,proto3" json:"resolved_below,omitempty"`
 	Results       []*StoredResult `protobuf:"bytes,7,rep,name=results,proto3" json:"results,omitempty"`
+	// The incarnation whose restore ended the session; what lies above the floor is quarantined.
+	Quarantine    string `protobuf:"bytes,8,opt,name=quarantine,proto3" json:"quarantine,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SessionState) Reset() {
 	*x = SessionState{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[48]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3937,7 +4202,7 @@ func (x *SessionState) String() string {
 func (*SessionState) ProtoMessage() {}
 
 func (x *SessionState) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[48]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3950,7 +4215,7 @@ func (x *SessionState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionState.ProtoReflect.Descriptor instead.
 func (*SessionState) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{48}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *SessionState) GetSession() uint64 {
@@ -4002,6 +4267,13 @@ func (x *SessionState) GetResults() []*StoredResult {
 	return nil
 }
 
+func (x *SessionState) GetQuarantine() string {
+	if x != nil {
+		return x.Quarantine
+	}
+	return ""
+}
+
 // StoredResult is what a retry of a commit is answered from, together with the retried request.
 type StoredResult struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -4014,7 +4286,7 @@ type StoredResult struct {
 
 func (x *StoredResult) Reset() {
 	*x = StoredResult{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[49]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4026,7 +4298,7 @@ func (x *StoredResult) String() string {
 func (*StoredResult) ProtoMessage() {}
 
 func (x *StoredResult) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[49]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4039,7 +4311,7 @@ func (x *StoredResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredResult.ProtoReflect.Descriptor instead.
 func (*StoredResult) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{49}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *StoredResult) GetNumber() uint64 {
@@ -4076,7 +4348,7 @@ type ResultRun struct {
 
 func (x *ResultRun) Reset() {
 	*x = ResultRun{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[50]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4088,7 +4360,7 @@ func (x *ResultRun) String() string {
 func (*ResultRun) ProtoMessage() {}
 
 func (x *ResultRun) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[50]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4101,7 +4373,7 @@ func (x *ResultRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResultRun.ProtoReflect.Descriptor instead.
 func (*ResultRun) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{50}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ResultRun) GetExtent() int32 {
@@ -4149,7 +4421,7 @@ type CommitRequest struct {
 
 func (x *CommitRequest) Reset() {
 	*x = CommitRequest{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[51]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4161,7 +4433,7 @@ func (x *CommitRequest) String() string {
 func (*CommitRequest) ProtoMessage() {}
 
 func (x *CommitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[51]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4174,7 +4446,7 @@ func (x *CommitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitRequest.ProtoReflect.Descriptor instead.
 func (*CommitRequest) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{51}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *CommitRequest) GetSession() uint64 {
@@ -4233,7 +4505,7 @@ type ExtentMeta struct {
 
 func (x *ExtentMeta) Reset() {
 	*x = ExtentMeta{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[52]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4245,7 +4517,7 @@ func (x *ExtentMeta) String() string {
 func (*ExtentMeta) ProtoMessage() {}
 
 func (x *ExtentMeta) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[52]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4258,7 +4530,7 @@ func (x *ExtentMeta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtentMeta.ProtoReflect.Descriptor instead.
 func (*ExtentMeta) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{52}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ExtentMeta) GetTopicId() []byte {
@@ -4315,7 +4587,7 @@ type BatchMeta struct {
 
 func (x *BatchMeta) Reset() {
 	*x = BatchMeta{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[53]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4327,7 +4599,7 @@ func (x *BatchMeta) String() string {
 func (*BatchMeta) ProtoMessage() {}
 
 func (x *BatchMeta) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[53]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4340,7 +4612,7 @@ func (x *BatchMeta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchMeta.ProtoReflect.Descriptor instead.
 func (*BatchMeta) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{53}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *BatchMeta) GetLength() int32 {
@@ -4411,7 +4683,7 @@ type CommitResult struct {
 
 func (x *CommitResult) Reset() {
 	*x = CommitResult{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[54]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4423,7 +4695,7 @@ func (x *CommitResult) String() string {
 func (*CommitResult) ProtoMessage() {}
 
 func (x *CommitResult) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[54]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4436,7 +4708,7 @@ func (x *CommitResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitResult.ProtoReflect.Descriptor instead.
 func (*CommitResult) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{54}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *CommitResult) GetNumber() uint64 {
@@ -4464,7 +4736,7 @@ type ExtentResult struct {
 
 func (x *ExtentResult) Reset() {
 	*x = ExtentResult{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[55]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4476,7 +4748,7 @@ func (x *ExtentResult) String() string {
 func (*ExtentResult) ProtoMessage() {}
 
 func (x *ExtentResult) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[55]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4489,7 +4761,7 @@ func (x *ExtentResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtentResult.ProtoReflect.Descriptor instead.
 func (*ExtentResult) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{55}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ExtentResult) GetBatches() []*BatchResult {
@@ -4519,7 +4791,7 @@ type BatchResult struct {
 
 func (x *BatchResult) Reset() {
 	*x = BatchResult{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[56]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4531,7 +4803,7 @@ func (x *BatchResult) String() string {
 func (*BatchResult) ProtoMessage() {}
 
 func (x *BatchResult) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[56]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4544,7 +4816,7 @@ func (x *BatchResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchResult.ProtoReflect.Descriptor instead.
 func (*BatchResult) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{56}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *BatchResult) GetErrorCode() int32 {
@@ -4580,7 +4852,7 @@ type ObjectState struct {
 
 func (x *ObjectState) Reset() {
 	*x = ObjectState{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[57]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4592,7 +4864,7 @@ func (x *ObjectState) String() string {
 func (*ObjectState) ProtoMessage() {}
 
 func (x *ObjectState) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[57]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4605,7 +4877,7 @@ func (x *ObjectState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectState.ProtoReflect.Descriptor instead.
 func (*ObjectState) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{57}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ObjectState) GetSession() uint64 {
@@ -4649,7 +4921,7 @@ type GroupState struct {
 
 func (x *GroupState) Reset() {
 	*x = GroupState{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[58]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4661,7 +4933,7 @@ func (x *GroupState) String() string {
 func (*GroupState) ProtoMessage() {}
 
 func (x *GroupState) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[58]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4674,7 +4946,7 @@ func (x *GroupState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupState.ProtoReflect.Descriptor instead.
 func (*GroupState) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{58}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *GroupState) GetGroup() *GroupChanged {
@@ -4727,7 +4999,7 @@ type LinkState struct {
 
 func (x *LinkState) Reset() {
 	*x = LinkState{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[59]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4739,7 +5011,7 @@ func (x *LinkState) String() string {
 func (*LinkState) ProtoMessage() {}
 
 func (x *LinkState) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[59]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4752,7 +5024,7 @@ func (x *LinkState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkState.ProtoReflect.Descriptor instead.
 func (*LinkState) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{59}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *LinkState) GetConfig() *LinkConfig {
@@ -4852,7 +5124,7 @@ type BoundaryState struct {
 
 func (x *BoundaryState) Reset() {
 	*x = BoundaryState{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[60]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4864,7 +5136,7 @@ func (x *BoundaryState) String() string {
 func (*BoundaryState) ProtoMessage() {}
 
 func (x *BoundaryState) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[60]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4877,7 +5149,7 @@ func (x *BoundaryState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoundaryState.ProtoReflect.Descriptor instead.
 func (*BoundaryState) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{60}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *BoundaryState) GetTopicId() []byte {
@@ -4922,7 +5194,7 @@ type Fence struct {
 
 func (x *Fence) Reset() {
 	*x = Fence{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[61]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4934,7 +5206,7 @@ func (x *Fence) String() string {
 func (*Fence) ProtoMessage() {}
 
 func (x *Fence) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[61]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4947,7 +5219,7 @@ func (x *Fence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fence.ProtoReflect.Descriptor instead.
 func (*Fence) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{61}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Fence) GetEpoch() int32 {
@@ -4991,7 +5263,7 @@ type Pointer struct {
 
 func (x *Pointer) Reset() {
 	*x = Pointer{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[62]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5003,7 +5275,7 @@ func (x *Pointer) String() string {
 func (*Pointer) ProtoMessage() {}
 
 func (x *Pointer) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[62]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5016,7 +5288,7 @@ func (x *Pointer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pointer.ProtoReflect.Descriptor instead.
 func (*Pointer) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{62}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Pointer) GetSeq() uint64 {
@@ -5058,7 +5330,7 @@ type Head struct {
 
 func (x *Head) Reset() {
 	*x = Head{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[63]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5070,7 +5342,7 @@ func (x *Head) String() string {
 func (*Head) ProtoMessage() {}
 
 func (x *Head) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[63]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5083,7 +5355,7 @@ func (x *Head) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Head.ProtoReflect.Descriptor instead.
 func (*Head) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{63}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *Head) GetSeq() uint64 {
@@ -5112,7 +5384,7 @@ type Leader struct {
 
 func (x *Leader) Reset() {
 	*x = Leader{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[64]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5124,7 +5396,7 @@ func (x *Leader) String() string {
 func (*Leader) ProtoMessage() {}
 
 func (x *Leader) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[64]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5137,7 +5409,7 @@ func (x *Leader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leader.ProtoReflect.Descriptor instead.
 func (*Leader) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{64}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *Leader) GetNonce() []byte {
@@ -5179,7 +5451,7 @@ type Agent struct {
 
 func (x *Agent) Reset() {
 	*x = Agent{}
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[65]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5191,7 +5463,7 @@ func (x *Agent) String() string {
 func (*Agent) ProtoMessage() {}
 
 func (x *Agent) ProtoReflect() protoreflect.Message {
-	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[65]
+	mi := &file_gnomon_metalog_v1_metalog_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5204,7 +5476,7 @@ func (x *Agent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Agent.ProtoReflect.Descriptor instead.
 func (*Agent) Descriptor() ([]byte, []int) {
-	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{65}
+	return file_gnomon_metalog_v1_metalog_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *Agent) GetNodeId() int32 {
@@ -5276,7 +5548,7 @@ const file_gnomon_metalog_v1_metalog_proto_rawDesc = "" +
 	"\atime_ms\x18\x05 \x01(\x03R\x06timeMs\x120\n" +
 	"\x06events\x18\x06 \x03(\v2\x18.gnomon.metalog.v1.EventR\x06events\x12!\n" +
 	"\fstate_digest\x18\a \x01(\fR\vstateDigest\x12\x14\n" +
-	"\x05blobs\x18\b \x03(\fR\x05blobs\"\xbc\x0f\n" +
+	"\x05blobs\x18\b \x03(\fR\x05blobs\"\xea\x10\n" +
 	"\x05Event\x12-\n" +
 	"\x04tick\x18\x01 \x01(\v2\x17.gnomon.metalog.v1.TickH\x00R\x04tick\x12L\n" +
 	"\x0fcluster_created\x18\x02 \x01(\v2!.gnomon.metalog.v1.ClusterCreatedH\x00R\x0eclusterCreated\x12Y\n" +
@@ -5306,7 +5578,9 @@ const file_gnomon_metalog_v1_metalog_proto_rawDesc = "" +
 	"linkPlaced\x12S\n" +
 	"\x12link_topic_faulted\x188 \x01(\v2#.gnomon.metalog.v1.LinkTopicFaultedH\x00R\x10linkTopicFaulted\x12C\n" +
 	"\flink_faulted\x189 \x01(\v2\x1e.gnomon.metalog.v1.LinkFaultedH\x00R\vlinkFaulted\x12I\n" +
-	"\x0eregion_flipped\x18< \x01(\v2 .gnomon.metalog.v1.RegionFlippedH\x00R\rregionFlippedB\x06\n" +
+	"\x0eregion_flipped\x18< \x01(\v2 .gnomon.metalog.v1.RegionFlippedH\x00R\rregionFlipped\x12R\n" +
+	"\x11incarnation_begun\x18F \x01(\v2#.gnomon.metalog.v1.IncarnationBegunH\x00R\x10incarnationBegun\x12X\n" +
+	"\x13quarantine_released\x18G \x01(\v2%.gnomon.metalog.v1.QuarantineReleasedH\x00R\x12quarantineReleasedB\x06\n" +
 	"\x04kind\"\x06\n" +
 	"\x04Tick\"\xb5\x01\n" +
 	"\x0eClusterCreated\x12\x1d\n" +
@@ -5538,7 +5812,15 @@ const file_gnomon_metalog_v1_metalog_proto_rawDesc = "" +
 	"\btopic_id\x18\x01 \x01(\fR\atopicId\x12\x1c\n" +
 	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12\x1d\n" +
 	"\n" +
-	"end_offset\x18\x03 \x01(\x03R\tendOffset\"\xc2\x05\n" +
+	"end_offset\x18\x03 \x01(\x03R\tendOffset\"\xb1\x01\n" +
+	"\x10IncarnationBegun\x12 \n" +
+	"\vincarnation\x18\x01 \x01(\tR\vincarnation\x12\x16\n" +
+	"\x06parent\x18\x02 \x01(\tR\x06parent\x12\x14\n" +
+	"\x05epoch\x18\x03 \x01(\x05R\x05epoch\x12(\n" +
+	"\x10next_producer_id\x18\x04 \x01(\x03R\x0enextProducerId\x12#\n" +
+	"\rfirst_session\x18\x05 \x01(\x04R\ffirstSession\"6\n" +
+	"\x12QuarantineReleased\x12 \n" +
+	"\vincarnation\x18\x01 \x01(\tR\vincarnation\"\xa4\x06\n" +
 	"\bSnapshot\x12%\n" +
 	"\x0eformat_version\x18\x01 \x01(\rR\rformatVersion\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x12\n" +
@@ -5560,7 +5842,17 @@ const file_gnomon_metalog_v1_metalog_proto_rawDesc = "" +
 	"\fnext_session\x18\x0f \x01(\x04R\vnextSession\x125\n" +
 	"\x06groups\x18\x10 \x03(\v2\x1d.gnomon.metalog.v1.GroupStateR\x06groups\x122\n" +
 	"\x05links\x18\x11 \x03(\v2\x1c.gnomon.metalog.v1.LinkStateR\x05links\x12 \n" +
-	"\vincarnation\x18\x12 \x01(\tR\vincarnation\"\xbe\x02\n" +
+	"\vincarnation\x18\x12 \x01(\tR\vincarnation\x12?\n" +
+	"\brestores\x18\x13 \x03(\v2#.gnomon.metalog.v1.IncarnationStateR\brestores\x12\x1f\n" +
+	"\vyield_above\x18\x14 \x01(\x05R\n" +
+	"yieldAbove\"\xb8\x01\n" +
+	"\x10IncarnationState\x12 \n" +
+	"\vincarnation\x18\x01 \x01(\tR\vincarnation\x12\x16\n" +
+	"\x06parent\x18\x02 \x01(\tR\x06parent\x12\x10\n" +
+	"\x03seq\x18\x03 \x01(\x04R\x03seq\x12\x17\n" +
+	"\atime_ms\x18\x04 \x01(\x03R\x06timeMs\x12#\n" +
+	"\rfirst_session\x18\x05 \x01(\x04R\ffirstSession\x12\x1a\n" +
+	"\breleased\x18\x06 \x01(\bR\breleased\"\xbe\x02\n" +
 	"\n" +
 	"TopicState\x12\x19\n" +
 	"\btopic_id\x18\x01 \x01(\fR\atopicId\x12\x12\n" +
@@ -5605,7 +5897,7 @@ const file_gnomon_metalog_v1_metalog_proto_rawDesc = "" +
 	"\x06epochs\x18\x05 \x03(\v2\x1d.gnomon.metalog.v1.EpochStartR\x06epochs\x122\n" +
 	"\x05spans\x18\x06 \x03(\v2\x1c.gnomon.metalog.v1.SpanStateR\x05spans\x12>\n" +
 	"\tproducers\x18\a \x03(\v2 .gnomon.metalog.v1.ProducerStateR\tproducers\x12(\n" +
-	"\x10max_timestamp_ms\x18\b \x01(\x03R\x0emaxTimestampMs\"\xe5\x01\n" +
+	"\x10max_timestamp_ms\x18\b \x01(\x03R\x0emaxTimestampMs\"\x85\x02\n" +
 	"\fSessionState\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x04R\asession\x12\x17\n" +
 	"\anode_id\x18\x02 \x01(\x05R\x06nodeId\x12\x12\n" +
@@ -5613,7 +5905,10 @@ const file_gnomon_metalog_v1_metalog_proto_rawDesc = "" +
 	"\x06fenced\x18\x04 \x01(\bR\x06fenced\x12\x14\n" +
 	"\x05floor\x18\x05 \x01(\x04R\x05floor\x12%\n" +
 	"\x0eresolved_below\x18\x06 \x01(\x04R\rresolvedBelow\x129\n" +
-	"\aresults\x18\a \x03(\v2\x1f.gnomon.metalog.v1.StoredResultR\aresults\"\x95\x01\n" +
+	"\aresults\x18\a \x03(\v2\x1f.gnomon.metalog.v1.StoredResultR\aresults\x12\x1e\n" +
+	"\n" +
+	"quarantine\x18\b \x01(\tR\n" +
+	"quarantine\"\x95\x01\n" +
 	"\fStoredResult\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x120\n" +
 	"\x04runs\x18\x02 \x03(\v2\x1c.gnomon.metalog.v1.ResultRunR\x04runs\x12;\n" +
@@ -5732,7 +6027,7 @@ func file_gnomon_metalog_v1_metalog_proto_rawDescGZIP() []byte {
 	return file_gnomon_metalog_v1_metalog_proto_rawDescData
 }
 
-var file_gnomon_metalog_v1_metalog_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
+var file_gnomon_metalog_v1_metalog_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
 var file_gnomon_metalog_v1_metalog_proto_goTypes = []any{
 	(*Entry)(nil),                // 0: gnomon.metalog.v1.Entry
 	(*Event)(nil),                // 1: gnomon.metalog.v1.Event
@@ -5776,31 +6071,34 @@ var file_gnomon_metalog_v1_metalog_proto_goTypes = []any{
 	(*LinkFaulted)(nil),          // 39: gnomon.metalog.v1.LinkFaulted
 	(*RegionFlipped)(nil),        // 40: gnomon.metalog.v1.RegionFlipped
 	(*SourceEnd)(nil),            // 41: gnomon.metalog.v1.SourceEnd
-	(*Snapshot)(nil),             // 42: gnomon.metalog.v1.Snapshot
-	(*TopicState)(nil),           // 43: gnomon.metalog.v1.TopicState
-	(*EpochStart)(nil),           // 44: gnomon.metalog.v1.EpochStart
-	(*SpanState)(nil),            // 45: gnomon.metalog.v1.SpanState
-	(*ProducerState)(nil),        // 46: gnomon.metalog.v1.ProducerState
-	(*PartitionState)(nil),       // 47: gnomon.metalog.v1.PartitionState
-	(*SessionState)(nil),         // 48: gnomon.metalog.v1.SessionState
-	(*StoredResult)(nil),         // 49: gnomon.metalog.v1.StoredResult
-	(*ResultRun)(nil),            // 50: gnomon.metalog.v1.ResultRun
-	(*CommitRequest)(nil),        // 51: gnomon.metalog.v1.CommitRequest
-	(*ExtentMeta)(nil),           // 52: gnomon.metalog.v1.ExtentMeta
-	(*BatchMeta)(nil),            // 53: gnomon.metalog.v1.BatchMeta
-	(*CommitResult)(nil),         // 54: gnomon.metalog.v1.CommitResult
-	(*ExtentResult)(nil),         // 55: gnomon.metalog.v1.ExtentResult
-	(*BatchResult)(nil),          // 56: gnomon.metalog.v1.BatchResult
-	(*ObjectState)(nil),          // 57: gnomon.metalog.v1.ObjectState
-	(*GroupState)(nil),           // 58: gnomon.metalog.v1.GroupState
-	(*LinkState)(nil),            // 59: gnomon.metalog.v1.LinkState
-	(*BoundaryState)(nil),        // 60: gnomon.metalog.v1.BoundaryState
-	(*Fence)(nil),                // 61: gnomon.metalog.v1.Fence
-	(*Pointer)(nil),              // 62: gnomon.metalog.v1.Pointer
-	(*Head)(nil),                 // 63: gnomon.metalog.v1.Head
-	(*Leader)(nil),               // 64: gnomon.metalog.v1.Leader
-	(*Agent)(nil),                // 65: gnomon.metalog.v1.Agent
-	nil,                          // 66: gnomon.metalog.v1.LinkConfig.CredentialFilesEntry
+	(*IncarnationBegun)(nil),     // 42: gnomon.metalog.v1.IncarnationBegun
+	(*QuarantineReleased)(nil),   // 43: gnomon.metalog.v1.QuarantineReleased
+	(*Snapshot)(nil),             // 44: gnomon.metalog.v1.Snapshot
+	(*IncarnationState)(nil),     // 45: gnomon.metalog.v1.IncarnationState
+	(*TopicState)(nil),           // 46: gnomon.metalog.v1.TopicState
+	(*EpochStart)(nil),           // 47: gnomon.metalog.v1.EpochStart
+	(*SpanState)(nil),            // 48: gnomon.metalog.v1.SpanState
+	(*ProducerState)(nil),        // 49: gnomon.metalog.v1.ProducerState
+	(*PartitionState)(nil),       // 50: gnomon.metalog.v1.PartitionState
+	(*SessionState)(nil),         // 51: gnomon.metalog.v1.SessionState
+	(*StoredResult)(nil),         // 52: gnomon.metalog.v1.StoredResult
+	(*ResultRun)(nil),            // 53: gnomon.metalog.v1.ResultRun
+	(*CommitRequest)(nil),        // 54: gnomon.metalog.v1.CommitRequest
+	(*ExtentMeta)(nil),           // 55: gnomon.metalog.v1.ExtentMeta
+	(*BatchMeta)(nil),            // 56: gnomon.metalog.v1.BatchMeta
+	(*CommitResult)(nil),         // 57: gnomon.metalog.v1.CommitResult
+	(*ExtentResult)(nil),         // 58: gnomon.metalog.v1.ExtentResult
+	(*BatchResult)(nil),          // 59: gnomon.metalog.v1.BatchResult
+	(*ObjectState)(nil),          // 60: gnomon.metalog.v1.ObjectState
+	(*GroupState)(nil),           // 61: gnomon.metalog.v1.GroupState
+	(*LinkState)(nil),            // 62: gnomon.metalog.v1.LinkState
+	(*BoundaryState)(nil),        // 63: gnomon.metalog.v1.BoundaryState
+	(*Fence)(nil),                // 64: gnomon.metalog.v1.Fence
+	(*Pointer)(nil),              // 65: gnomon.metalog.v1.Pointer
+	(*Head)(nil),                 // 66: gnomon.metalog.v1.Head
+	(*Leader)(nil),               // 67: gnomon.metalog.v1.Leader
+	(*Agent)(nil),                // 68: gnomon.metalog.v1.Agent
+	nil,                          // 69: gnomon.metalog.v1.LinkConfig.CredentialFilesEntry
 }
 var file_gnomon_metalog_v1_metalog_proto_depIdxs = []int32{
 	1,  // 0: gnomon.metalog.v1.Entry.events:type_name -> gnomon.metalog.v1.Event
@@ -5830,53 +6128,56 @@ var file_gnomon_metalog_v1_metalog_proto_depIdxs = []int32{
 	38, // 24: gnomon.metalog.v1.Event.link_topic_faulted:type_name -> gnomon.metalog.v1.LinkTopicFaulted
 	39, // 25: gnomon.metalog.v1.Event.link_faulted:type_name -> gnomon.metalog.v1.LinkFaulted
 	40, // 26: gnomon.metalog.v1.Event.region_flipped:type_name -> gnomon.metalog.v1.RegionFlipped
-	5,  // 27: gnomon.metalog.v1.TopicCreated.configs:type_name -> gnomon.metalog.v1.ConfigEntry
-	5,  // 28: gnomon.metalog.v1.TopicConfigChanged.set:type_name -> gnomon.metalog.v1.ConfigEntry
-	14, // 29: gnomon.metalog.v1.ObjectCommitted.topics:type_name -> gnomon.metalog.v1.TopicExtents
-	17, // 30: gnomon.metalog.v1.ObjectCommitted.outcomes:type_name -> gnomon.metalog.v1.BatchOutcome
-	15, // 31: gnomon.metalog.v1.TopicExtents.spans:type_name -> gnomon.metalog.v1.SpanCommitted
-	16, // 32: gnomon.metalog.v1.SpanCommitted.producers:type_name -> gnomon.metalog.v1.ProducerBatch
-	21, // 33: gnomon.metalog.v1.GroupChanged.members:type_name -> gnomon.metalog.v1.GroupMember
-	22, // 34: gnomon.metalog.v1.GroupMember.protocols:type_name -> gnomon.metalog.v1.GroupProtocol
-	25, // 35: gnomon.metalog.v1.OffsetsCommitted.offsets:type_name -> gnomon.metalog.v1.CommittedOffset
-	27, // 36: gnomon.metalog.v1.OffsetsDeleted.partitions:type_name -> gnomon.metalog.v1.PartitionRef
-	66, // 37: gnomon.metalog.v1.LinkConfig.credential_files:type_name -> gnomon.metalog.v1.LinkConfig.CredentialFilesEntry
-	28, // 38: gnomon.metalog.v1.LinkConfig.topic_filters:type_name -> gnomon.metalog.v1.Filter
-	28, // 39: gnomon.metalog.v1.LinkConfig.group_filters:type_name -> gnomon.metalog.v1.Filter
-	29, // 40: gnomon.metalog.v1.LinkCreated.config:type_name -> gnomon.metalog.v1.LinkConfig
-	35, // 41: gnomon.metalog.v1.LinkApplied.placements:type_name -> gnomon.metalog.v1.Placement
-	36, // 42: gnomon.metalog.v1.Placement.spans:type_name -> gnomon.metalog.v1.PlacedSpan
-	35, // 43: gnomon.metalog.v1.LinkPlaced.placements:type_name -> gnomon.metalog.v1.Placement
-	41, // 44: gnomon.metalog.v1.RegionFlipped.source_ends:type_name -> gnomon.metalog.v1.SourceEnd
-	43, // 45: gnomon.metalog.v1.Snapshot.topics:type_name -> gnomon.metalog.v1.TopicState
-	48, // 46: gnomon.metalog.v1.Snapshot.sessions:type_name -> gnomon.metalog.v1.SessionState
-	57, // 47: gnomon.metalog.v1.Snapshot.objects:type_name -> gnomon.metalog.v1.ObjectState
-	58, // 48: gnomon.metalog.v1.Snapshot.groups:type_name -> gnomon.metalog.v1.GroupState
-	59, // 49: gnomon.metalog.v1.Snapshot.links:type_name -> gnomon.metalog.v1.LinkState
-	5,  // 50: gnomon.metalog.v1.TopicState.configs:type_name -> gnomon.metalog.v1.ConfigEntry
-	47, // 51: gnomon.metalog.v1.TopicState.partitions:type_name -> gnomon.metalog.v1.PartitionState
-	16, // 52: gnomon.metalog.v1.ProducerState.batches:type_name -> gnomon.metalog.v1.ProducerBatch
-	44, // 53: gnomon.metalog.v1.PartitionState.epochs:type_name -> gnomon.metalog.v1.EpochStart
-	45, // 54: gnomon.metalog.v1.PartitionState.spans:type_name -> gnomon.metalog.v1.SpanState
-	46, // 55: gnomon.metalog.v1.PartitionState.producers:type_name -> gnomon.metalog.v1.ProducerState
-	49, // 56: gnomon.metalog.v1.SessionState.results:type_name -> gnomon.metalog.v1.StoredResult
-	50, // 57: gnomon.metalog.v1.StoredResult.runs:type_name -> gnomon.metalog.v1.ResultRun
-	17, // 58: gnomon.metalog.v1.StoredResult.outcomes:type_name -> gnomon.metalog.v1.BatchOutcome
-	52, // 59: gnomon.metalog.v1.CommitRequest.extents:type_name -> gnomon.metalog.v1.ExtentMeta
-	53, // 60: gnomon.metalog.v1.ExtentMeta.batches:type_name -> gnomon.metalog.v1.BatchMeta
-	55, // 61: gnomon.metalog.v1.CommitResult.extents:type_name -> gnomon.metalog.v1.ExtentResult
-	56, // 62: gnomon.metalog.v1.ExtentResult.batches:type_name -> gnomon.metalog.v1.BatchResult
-	20, // 63: gnomon.metalog.v1.GroupState.group:type_name -> gnomon.metalog.v1.GroupChanged
-	25, // 64: gnomon.metalog.v1.GroupState.offsets:type_name -> gnomon.metalog.v1.CommittedOffset
-	29, // 65: gnomon.metalog.v1.LinkState.config:type_name -> gnomon.metalog.v1.LinkConfig
-	42, // 66: gnomon.metalog.v1.LinkState.image:type_name -> gnomon.metalog.v1.Snapshot
-	40, // 67: gnomon.metalog.v1.LinkState.flip:type_name -> gnomon.metalog.v1.RegionFlipped
-	60, // 68: gnomon.metalog.v1.LinkState.boundary:type_name -> gnomon.metalog.v1.BoundaryState
-	69, // [69:69] is the sub-list for method output_type
-	69, // [69:69] is the sub-list for method input_type
-	69, // [69:69] is the sub-list for extension type_name
-	69, // [69:69] is the sub-list for extension extendee
-	0,  // [0:69] is the sub-list for field type_name
+	42, // 27: gnomon.metalog.v1.Event.incarnation_begun:type_name -> gnomon.metalog.v1.IncarnationBegun
+	43, // 28: gnomon.metalog.v1.Event.quarantine_released:type_name -> gnomon.metalog.v1.QuarantineReleased
+	5,  // 29: gnomon.metalog.v1.TopicCreated.configs:type_name -> gnomon.metalog.v1.ConfigEntry
+	5,  // 30: gnomon.metalog.v1.TopicConfigChanged.set:type_name -> gnomon.metalog.v1.ConfigEntry
+	14, // 31: gnomon.metalog.v1.ObjectCommitted.topics:type_name -> gnomon.metalog.v1.TopicExtents
+	17, // 32: gnomon.metalog.v1.ObjectCommitted.outcomes:type_name -> gnomon.metalog.v1.BatchOutcome
+	15, // 33: gnomon.metalog.v1.TopicExtents.spans:type_name -> gnomon.metalog.v1.SpanCommitted
+	16, // 34: gnomon.metalog.v1.SpanCommitted.producers:type_name -> gnomon.metalog.v1.ProducerBatch
+	21, // 35: gnomon.metalog.v1.GroupChanged.members:type_name -> gnomon.metalog.v1.GroupMember
+	22, // 36: gnomon.metalog.v1.GroupMember.protocols:type_name -> gnomon.metalog.v1.GroupProtocol
+	25, // 37: gnomon.metalog.v1.OffsetsCommitted.offsets:type_name -> gnomon.metalog.v1.CommittedOffset
+	27, // 38: gnomon.metalog.v1.OffsetsDeleted.partitions:type_name -> gnomon.metalog.v1.PartitionRef
+	69, // 39: gnomon.metalog.v1.LinkConfig.credential_files:type_name -> gnomon.metalog.v1.LinkConfig.CredentialFilesEntry
+	28, // 40: gnomon.metalog.v1.LinkConfig.topic_filters:type_name -> gnomon.metalog.v1.Filter
+	28, // 41: gnomon.metalog.v1.LinkConfig.group_filters:type_name -> gnomon.metalog.v1.Filter
+	29, // 42: gnomon.metalog.v1.LinkCreated.config:type_name -> gnomon.metalog.v1.LinkConfig
+	35, // 43: gnomon.metalog.v1.LinkApplied.placements:type_name -> gnomon.metalog.v1.Placement
+	36, // 44: gnomon.metalog.v1.Placement.spans:type_name -> gnomon.metalog.v1.PlacedSpan
+	35, // 45: gnomon.metalog.v1.LinkPlaced.placements:type_name -> gnomon.metalog.v1.Placement
+	41, // 46: gnomon.metalog.v1.RegionFlipped.source_ends:type_name -> gnomon.metalog.v1.SourceEnd
+	46, // 47: gnomon.metalog.v1.Snapshot.topics:type_name -> gnomon.metalog.v1.TopicState
+	51, // 48: gnomon.metalog.v1.Snapshot.sessions:type_name -> gnomon.metalog.v1.SessionState
+	60, // 49: gnomon.metalog.v1.Snapshot.objects:type_name -> gnomon.metalog.v1.ObjectState
+	61, // 50: gnomon.metalog.v1.Snapshot.groups:type_name -> gnomon.metalog.v1.GroupState
+	62, // 51: gnomon.metalog.v1.Snapshot.links:type_name -> gnomon.metalog.v1.LinkState
+	45, // 52: gnomon.metalog.v1.Snapshot.restores:type_name -> gnomon.metalog.v1.IncarnationState
+	5,  // 53: gnomon.metalog.v1.TopicState.configs:type_name -> gnomon.metalog.v1.ConfigEntry
+	50, // 54: gnomon.metalog.v1.TopicState.partitions:type_name -> gnomon.metalog.v1.PartitionState
+	16, // 55: gnomon.metalog.v1.ProducerState.batches:type_name -> gnomon.metalog.v1.ProducerBatch
+	47, // 56: gnomon.metalog.v1.PartitionState.epochs:type_name -> gnomon.metalog.v1.EpochStart
+	48, // 57: gnomon.metalog.v1.PartitionState.spans:type_name -> gnomon.metalog.v1.SpanState
+	49, // 58: gnomon.metalog.v1.PartitionState.producers:type_name -> gnomon.metalog.v1.ProducerState
+	52, // 59: gnomon.metalog.v1.SessionState.results:type_name -> gnomon.metalog.v1.StoredResult
+	53, // 60: gnomon.metalog.v1.StoredResult.runs:type_name -> gnomon.metalog.v1.ResultRun
+	17, // 61: gnomon.metalog.v1.StoredResult.outcomes:type_name -> gnomon.metalog.v1.BatchOutcome
+	55, // 62: gnomon.metalog.v1.CommitRequest.extents:type_name -> gnomon.metalog.v1.ExtentMeta
+	56, // 63: gnomon.metalog.v1.ExtentMeta.batches:type_name -> gnomon.metalog.v1.BatchMeta
+	58, // 64: gnomon.metalog.v1.CommitResult.extents:type_name -> gnomon.metalog.v1.ExtentResult
+	59, // 65: gnomon.metalog.v1.ExtentResult.batches:type_name -> gnomon.metalog.v1.BatchResult
+	20, // 66: gnomon.metalog.v1.GroupState.group:type_name -> gnomon.metalog.v1.GroupChanged
+	25, // 67: gnomon.metalog.v1.GroupState.offsets:type_name -> gnomon.metalog.v1.CommittedOffset
+	29, // 68: gnomon.metalog.v1.LinkState.config:type_name -> gnomon.metalog.v1.LinkConfig
+	44, // 69: gnomon.metalog.v1.LinkState.image:type_name -> gnomon.metalog.v1.Snapshot
+	40, // 70: gnomon.metalog.v1.LinkState.flip:type_name -> gnomon.metalog.v1.RegionFlipped
+	63, // 71: gnomon.metalog.v1.LinkState.boundary:type_name -> gnomon.metalog.v1.BoundaryState
+	72, // [72:72] is the sub-list for method output_type
+	72, // [72:72] is the sub-list for method input_type
+	72, // [72:72] is the sub-list for extension type_name
+	72, // [72:72] is the sub-list for extension extendee
+	0,  // [0:72] is the sub-list for field type_name
 }
 
 func init() { file_gnomon_metalog_v1_metalog_proto_init() }
@@ -5911,6 +6212,8 @@ func file_gnomon_metalog_v1_metalog_proto_init() {
 		(*Event_LinkTopicFaulted)(nil),
 		(*Event_LinkFaulted)(nil),
 		(*Event_RegionFlipped)(nil),
+		(*Event_IncarnationBegun)(nil),
+		(*Event_QuarantineReleased)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -5918,7 +6221,7 @@ func file_gnomon_metalog_v1_metalog_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gnomon_metalog_v1_metalog_proto_rawDesc), len(file_gnomon_metalog_v1_metalog_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   67,
+			NumMessages:   70,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -36,6 +36,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Backend) {
 		{"a campaigner waits for the leader to resign", testResign},
 		{"a leader that is restarted need not wait", testSameID},
 		{"pointers", testPointers},
+		{"a restore replaces all, or nothing", testRestore},
 		{"agents come and go", testAgents},
 		{"an agent moves between coordinators", testAgentMoves},
 	} {

@@ -32,6 +32,8 @@ type Config struct {
 	// Reset, if set, is called after a load, with the new state.
 	Reset  func(*state.State)
 	Logger *slog.Logger
+	// LookEvery is how long the log may be silent before the replica looks whether it is still the same; 0 means 3 s.
+	LookEvery time.Duration
 }
 
 // Replica is a state that follows a log.
@@ -47,6 +49,9 @@ type Replica struct {
 
 // New returns a replica that has loaded nothing yet.
 func New(cfg Config) *Replica {
+	if cfg.LookEvery == 0 {
+		cfg.LookEvery = lookEveryDefault
+	}
 	r := &Replica{cfg: cfg, changed: make(chan struct{})}
 	r.st = r.fresh()
 	return r
@@ -131,7 +136,7 @@ func (r *Replica) loadAndFollow(ctx context.Context) error {
 		return err
 	}
 	for {
-		err := r.cfg.Source.Follow(ctx, r.Applied()+1, func(raw metastore.RawEntry) error { return r.apply(ctx, raw) })
+		err := r.follow(ctx)
 		if ctx.Err() != nil || !errors.Is(err, base.ErrUnavailable) {
 			return err
 		}
@@ -170,7 +175,10 @@ func (r *Replica) load(ctx context.Context) error {
 	if err := r.replayArchive(ctx, st, pos); err != nil {
 		return err
 	}
-	if err := r.setBack(ctx, st.Head().Seq, pos); err != nil {
+	if err := CheckArchive(ctx, r.cfg.Source, r.cfg.Objects); err != nil {
+		return fmt.Errorf("load the metalog: %w", err)
+	}
+	if err := r.replaced(ctx, pos); err != nil {
 		return err
 	}
 	r.mu.Lock()
@@ -179,26 +187,6 @@ func (r *Replica) load(ctx context.Context) error {
 	r.mu.Unlock()
 	if r.cfg.Reset != nil {
 		r.cfg.Reset(st)
-	}
-	return nil
-}
-
-// setBack finds out whether the log ends below what the archive holds of it. Only what is in the log is archived, so a log whose end is asked
-// for after the archive was read reaches at least as far. The position from before tells nothing: the leader archives while this replica
-// loads, and what was read may be younger than that position.
-func (r *Replica) setBack(ctx context.Context, archived base.Seq, before metastore.Position) error {
-	if archived <= before.Head.Seq {
-		return nil
-	}
-	now, err := r.cfg.Source.Position(ctx)
-	switch {
-	case err != nil:
-		return fmt.Errorf("load the metalog: %w", err)
-	case now.Incarnation != before.Incarnation:
-		return fmt.Errorf("the metalog was replaced while it was loaded: %w", base.ErrUnavailable)
-	case archived > now.Head.Seq:
-		return fmt.Errorf("the bucket's archive reaches seq %d but etcd only %d: etcd was set back to a backup; restore it from the bucket: %w",
-			archived, now.Head.Seq, base.ErrCorrupt)
 	}
 	return nil
 }

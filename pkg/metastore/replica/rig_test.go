@@ -195,7 +195,7 @@ func (c *cluster) follow(serving bool) *follower { return c.followFrom(serving, 
 func (c *cluster) followFrom(serving bool, asked func()) *follower {
 	f := &follower{t: c.t, ended: make(chan error, 1), cut: &switchable{asked: asked}}
 	f.Replica = replica.New(replica.Config{
-		Source: c.server.Open(f.cut.fault), Objects: c.objects, Serving: serving, Logger: slog.New(slog.DiscardHandler),
+		Source: c.server.Open(f.cut.fault), Objects: c.objects, Serving: serving, Logger: slog.New(slog.DiscardHandler), LookEvery: 100 * time.Millisecond,
 		Applied: func(raw metastore.RawEntry, _ *metalogpb.Entry, _ state.Changes) {
 			f.mu.Lock()
 			defer f.mu.Unlock()

@@ -153,6 +153,10 @@ func (s *State) applyGroupOrLinkEvent(ev *metalogpb.Event, ctx *eventContext) er
 		return s.updateLink(k.LinkFaulted.Link, func(i *LinkInfo) { i.Fault = k.LinkFaulted.Reason })
 	case *metalogpb.Event_RegionFlipped:
 		return s.applyRegionFlipped(k.RegionFlipped, ctx)
+	case *metalogpb.Event_IncarnationBegun:
+		return s.applyIncarnationBegun(k.IncarnationBegun, ctx)
+	case *metalogpb.Event_QuarantineReleased:
+		return s.applyQuarantineReleased(k.QuarantineReleased)
 	}
 	return fmt.Errorf("event kind %T: upgrade: %w", ev.Kind, base.ErrVersion)
 }

@@ -30,7 +30,7 @@ func (s *State) applyRegionFlipped(ev *metalogpb.RegionFlipped, ctx *eventContex
 	case base.Offset(ev.CutSeq) != base.Offset(image.head.Seq):
 		return fmt.Errorf("flip at seq %d of an image at %d: %w", ev.CutSeq, image.head.Seq, base.ErrCorrupt)
 	}
-	region.Epoch = epoch
+	region.Epoch, region.yieldAbove = epoch, 0
 	if image.Region().KafkaClusterID != "" {
 		region.KafkaClusterID = image.Region().KafkaClusterID
 	}

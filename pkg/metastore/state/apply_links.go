@@ -120,6 +120,9 @@ func (s *State) applyLinkApplied(ev *metalogpb.LinkApplied, ctx *eventContext) e
 		if d := ev.GetTopicDeleted(); d != nil && image.Topic(base.TopicID(d.TopicId)) == nil {
 			s.dropOffsetsOf(base.TopicID(d.TopicId))
 		}
+		if b := ev.GetIncarnationBegun(); b != nil { // the source was restored, and what it restored is this image's past
+			l.update(func(i *LinkInfo) { i.SourceIncarnation = b.Incarnation })
+		}
 	}
 	image.head = metastore.Head{Seq: in.Raw.Seq, Hash: metastore.HashOf(in.Raw.Value)}
 	l.update(func(i *LinkInfo) { i.Position, i.PositionTime = image.head, image.time })

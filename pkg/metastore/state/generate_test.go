@@ -23,7 +23,11 @@ func (r *region) step(rng *rand.Rand) {
 	}
 	topic := topics[rng.IntN(len(topics))]
 	id := topic.Info().ID
-	switch rng.IntN(24) {
+	switch rng.IntN(25) {
+	case 24:
+		if rng.IntN(8) == 0 {
+			r.beginIncarnation(rng)
+		}
 	case 0:
 		r.createTopic(rng)
 	case 1:
@@ -49,6 +53,23 @@ func (r *region) step(rng *rand.Rand) {
 		r.stepGroup(rng, topic)
 	default:
 		r.commitRandom(rng)
+	}
+}
+
+// beginIncarnation is a restore, with or without a new epoch, and at times the release of what it held.
+func (r *region) beginIncarnation(rng *rand.Rand) {
+	r.t.Helper()
+	st := r.st()
+	ev := &metalogpb.IncarnationBegun{Incarnation: fmt.Sprint("i", len(st.Restores())), Parent: "p", Epoch: int32(st.Region().Epoch)}
+	if rng.IntN(2) == 0 {
+		ev.NextProducerId, ev.FirstSession = st.NextProducerID()+100, uint64(st.NextSession())+100
+	} else {
+		ev.Epoch = int32(base.NextEpoch(st.Region().Number, st.Region().Epoch))
+		ev.FirstSession = uint64(base.StripedID(base.Epoch(ev.Epoch), 1))
+	}
+	r.emit(ev)
+	if rng.IntN(2) == 0 {
+		r.emit(&metalogpb.QuarantineReleased{Incarnation: ev.Incarnation})
 	}
 }
 

@@ -50,6 +50,14 @@ func (p *pair) openSession() {
 	p.number = 0
 }
 
+// reopen opens another session after a restore of dst ended the last one; what was copied under that is copied again.
+func (p *pair) reopen() {
+	if p.dst.st().Session(p.session).Fenced {
+		p.later = nil
+		p.openSession()
+	}
+}
+
 func (p *pair) link() *state.Link { return p.dst.st().Link(p.name) }
 
 // send lets dst have up to n more entries of src. How an object's bytes came over is random; rng nil means whole, all of them.
@@ -95,6 +103,7 @@ func (p *pair) blobs(in state.Input) [][]byte {
 }
 
 func (p *pair) applied(rng *rand.Rand, in state.Input) *metalogpb.LinkApplied {
+	p.reopen()
 	ev := &metalogpb.LinkApplied{Link: p.name, Entry: in.Raw.Value}
 	for _, e := range in.Entry.Events {
 		c := e.GetObjectCommitted()
@@ -145,6 +154,7 @@ func (p *pair) part(c *metalogpb.ObjectCommitted, wanted func() bool) *metalogpb
 // backfill brings what was left for later.
 func (p *pair) backfill() {
 	p.dst.t.Helper()
+	p.reopen()
 	if len(p.later) > 0 {
 		p.dst.emit(&metalogpb.LinkPlaced{Link: p.name, Placements: p.later, Session: uint64(p.session), Floor: p.number})
 		p.later = nil

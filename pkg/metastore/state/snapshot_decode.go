@@ -40,8 +40,13 @@ func (s *State) restore(m *metalogpb.Snapshot, least Residency) error {
 	s.nextProducerID, s.nextSession = m.NextProducerId, m.NextSession
 	s.region.Store(&Region{
 		ClusterID: base.ClusterID(m.ClusterId), KafkaClusterID: m.KafkaClusterId,
-		Number: base.RegionNumber(m.RegionNumber), Name: m.RegionName, Epoch: base.Epoch(m.Epoch),
+		Number: base.RegionNumber(m.RegionNumber), Name: m.RegionName, Epoch: base.Epoch(m.Epoch), yieldAbove: base.Epoch(m.YieldAbove),
 	})
+	for _, x := range m.Restores {
+		s.restores = append(s.restores, Incarnation{
+			ID: x.Incarnation, Parent: x.Parent, Seq: base.Seq(x.Seq), Time: x.TimeMs, FirstSession: base.SessionID(x.FirstSession), Released: x.Released,
+		})
+	}
 	for _, o := range m.Objects {
 		s.objects[base.ObjectID{Session: base.SessionID(o.Session), Number: base.ObjectNumber(o.Number)}] = &Object{Size: o.Size, References: o.References}
 	}
@@ -140,7 +145,7 @@ func demote(r, least Residency) Residency {
 
 func (s *State) restoreSession(m *metalogpb.SessionState) {
 	x := &Session{
-		ID: base.SessionID(m.Session), NodeID: m.NodeId, Link: m.Link, Fenced: m.Fenced,
+		ID: base.SessionID(m.Session), NodeID: m.NodeId, Link: m.Link, Fenced: m.Fenced, Quarantine: m.Quarantine,
 		Floor: base.ObjectNumber(m.Floor), ResolvedBelow: base.ObjectNumber(m.ResolvedBelow),
 		Results: map[base.ObjectNumber]*metalogpb.StoredResult{},
 	}

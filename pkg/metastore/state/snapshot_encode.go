@@ -59,6 +59,12 @@ func (s *State) message() *metalogpb.Snapshot {
 		FeatureLevel: s.featureLevel, ClusterId: r.ClusterID[:], KafkaClusterId: r.KafkaClusterID,
 		RegionNumber: int32(r.Number), RegionName: r.Name, Epoch: int32(r.Epoch),
 		NextProducerId: s.nextProducerID, NextSession: s.nextSession, Incarnation: s.incarnation,
+		YieldAbove: int32(r.yieldAbove),
+	}
+	for _, x := range s.restores {
+		m.Restores = append(m.Restores, &metalogpb.IncarnationState{
+			Incarnation: x.ID, Parent: x.Parent, Seq: uint64(x.Seq), TimeMs: x.Time, FirstSession: uint64(x.FirstSession), Released: x.Released,
+		})
 	}
 	for _, t := range s.Topics() {
 		m.Topics = append(m.Topics, t.message())
@@ -129,7 +135,7 @@ func (c *cell) message() *metalogpb.PartitionState {
 func (x *Session) message() *metalogpb.SessionState {
 	m := &metalogpb.SessionState{
 		Session: uint64(x.ID), NodeId: x.NodeID, Link: x.Link, Fenced: x.Fenced,
-		Floor: uint64(x.Floor), ResolvedBelow: uint64(x.ResolvedBelow),
+		Floor: uint64(x.Floor), ResolvedBelow: uint64(x.ResolvedBelow), Quarantine: x.Quarantine,
 	}
 	for _, n := range sortedKeys(x.Results) {
 		m.Results = append(m.Results, x.Results[n])

@@ -22,6 +22,7 @@ type Region struct {
 	Number         base.RegionNumber
 	Name           string
 	Epoch          base.Epoch // the leader epoch of what the region writes
+	yieldAbove     base.Epoch // 0: its own; see Yields
 }
 
 // Group is the durable part of a consumer group.
@@ -46,6 +47,8 @@ type Session struct {
 	NodeID int32
 	Link   string
 	Fenced bool
+	// Quarantine is the incarnation whose restore ended the session: what lies above the floor may have been acked.
+	Quarantine string
 	// Floor: every number up to it is committed or abandoned.
 	Floor base.ObjectNumber
 	// ResolvedBelow: the agent has answered every commit below it.
@@ -76,6 +79,7 @@ type State struct {
 	time         int64
 	featureLevel uint32
 	incarnation  string
+	restores     []Incarnation
 
 	sessions       map[base.SessionID]*Session
 	objects        map[base.ObjectID]*Object

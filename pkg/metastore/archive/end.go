@@ -1,0 +1,186 @@
+package archive
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"path"
+	"strings"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
+)
+
+const logRoot = "meta/log/"
+
+// Incarnations returns those of which a bucket has archived entries, one listing each.
+func (r *Reader) Incarnations(ctx context.Context) ([]string, error) {
+	var out []string
+	after := ""
+	for {
+		keys, err := r.objects.List(ctx, logRoot, after, 1)
+		if err != nil {
+			return nil, fmt.Errorf("list the archive: %w", err)
+		}
+		if len(keys) == 0 {
+			return out, nil
+		}
+		name, _, _ := strings.Cut(strings.TrimPrefix(keys[0], logRoot), "/")
+		out = append(out, name)
+		after = logPrefix(name) + "~" // above all that begins with a digit
+	}
+}
+
+// End returns the last archived seq of an incarnation, 0 when there is none. Names sort by first seq, so the last one is found by
+// doubling and halving steps, some two dozen listings however long the archive is.
+func (r *Reader) End(ctx context.Context, incarnation string) (base.Seq, error) {
+	behind := func(seq base.Seq) (first base.Seq, found bool, err error) {
+		keys, err := r.objects.List(ctx, logPrefix(incarnation), logPrefix(incarnation)+logName(seq, math.MaxUint64), 1)
+		if err != nil {
+			return 0, false, fmt.Errorf("list the archive: %w", err)
+		}
+		if len(keys) == 0 {
+			return 0, false, nil
+		}
+		first, _, ok := parseLogName(keys[0])
+		if !ok || first <= seq {
+			return 0, false, fmt.Errorf("object %s is no archived log: %w", keys[0], base.ErrCorrupt)
+		}
+		return first, true, nil
+	}
+	last, found, err := behind(0)
+	if err != nil || !found {
+		return 0, err
+	}
+	for step, growing := base.Seq(1), true; step > 0; {
+		first, found, err := behind(last + step - 1)
+		switch {
+		case err != nil:
+			return 0, err
+		case found:
+			last = first
+		default:
+			growing = false
+		}
+		if growing {
+			step *= 2
+		} else if !found {
+			step /= 2
+		}
+	}
+	return r.endNear(ctx, incarnation, last)
+}
+
+// endNear looks at the objects that may reach beyond the one with the highest first seq: a leader that died before it moved the
+// pointer may have archived more than the next one so far.
+func (r *Reader) endNear(ctx context.Context, incarnation string, first base.Seq) (base.Seq, error) {
+	end := first
+	after := ""
+	if first > EntriesMax {
+		after = logPrefix(incarnation) + logName(first-EntriesMax, 0)
+	}
+	for {
+		keys, err := r.objects.List(ctx, logPrefix(incarnation), after, listLimit)
+		if err != nil {
+			return 0, fmt.Errorf("list the archive: %w", err)
+		}
+		for _, key := range keys {
+			if _, last, ok := parseLogName(key); ok {
+				end = max(end, last)
+			}
+		}
+		if len(keys) < listLimit {
+			return end, nil
+		}
+		after = keys[len(keys)-1]
+	}
+}
+
+// FindSnapshots returns the seqs and keys of an incarnation's snapshots, oldest first.
+func FindSnapshots(ctx context.Context, o Objects, incarnation string) (seqs []base.Seq, keys []string, err error) {
+	prefix, after := "meta/snapshot/"+incarnation+"/", ""
+	for {
+		page, err := o.List(ctx, prefix, after, listLimit)
+		if err != nil {
+			return nil, nil, fmt.Errorf("list the snapshots: %w", err)
+		}
+		for _, key := range page {
+			var seq uint64
+			if n, err := fmt.Sscanf(path.Base(key), "%016x-", &seq); err == nil && n == 1 {
+				seqs, keys = append(seqs, base.Seq(seq)), append(keys, key)
+			}
+		}
+		if len(page) < listLimit {
+			return seqs, keys, nil
+		}
+		after = page[len(page)-1]
+	}
+}
+
+// OpenSnapshot reads a snapshot by its name alone, which has 64 bits of its SHA-256. The pointer that it returns lacks the hash of
+// the entry, which is in the payload.
+func OpenSnapshot(ctx context.Context, o Objects, seq base.Seq, key string) (payload []byte, p *metalogpb.Pointer, err error) {
+	value, err := o.Get(ctx, key, snapshotMax)
+	if err != nil {
+		return nil, nil, err
+	}
+	sum := sha256.Sum256(value)
+	want, err := hex.DecodeString(key[strings.LastIndexByte(key, '-')+1:])
+	if err != nil || len(want) < 8 || !bytes.HasPrefix(sum[:], want) {
+		return nil, nil, fmt.Errorf("snapshot %s: wrong SHA-256: %w", key, base.ErrCorrupt)
+	}
+	p = &metalogpb.Pointer{Seq: uint64(seq), Object: key, Sha256: sum[:]}
+	payload, err = GetSnapshot(ctx, known{key, value, o}, p)
+	return payload, p, err
+}
+
+// known answers one Get from memory.
+type known struct {
+	key   string
+	value []byte
+	Objects
+}
+
+func (k known) Get(ctx context.Context, key string, limit int64) ([]byte, error) {
+	if key == k.key {
+		return k.value, nil
+	}
+	return k.Objects.Get(ctx, key, limit)
+}
+
+// Beyond looks for what a bucket knows of a log that etcd, with its head at that seq of that incarnation, does not: entries, or a
+// restore. It returns the incarnation and the seq up to which there are entries; "" when there is nothing.
+func (r *Reader) Beyond(ctx context.Context, incarnation string, head base.Seq) (string, base.Seq, error) {
+	children, err := Children(ctx, r.objects, incarnation)
+	if head == 0 {
+		children, err = r.Incarnations(ctx)
+	}
+	if err != nil {
+		return "", 0, err
+	}
+	for i := len(children) - 1; i >= 0; i-- {
+		// One without an entry is of a restore that broke off.
+		if end, err := r.End(ctx, children[i]); err != nil || end > 0 {
+			return children[i], end, err
+		}
+	}
+	if head == 0 {
+		return "", 0, nil
+	}
+	keys, err := r.objects.List(ctx, logPrefix(incarnation), logPrefix(incarnation)+logName(head, math.MaxUint64), 1)
+	if err != nil {
+		return "", 0, fmt.Errorf("list the archive: %w", err)
+	}
+	if len(keys) > 0 {
+		end, err := r.End(ctx, incarnation)
+		return incarnation, end, err
+	}
+	more, err := r.readOwn(ctx, incarnation, head+1, 1) // an object that begins at or below the head may reach beyond it
+	if err != nil || len(more) == 0 {
+		return "", 0, err
+	}
+	return incarnation, more[len(more)-1].Seq, nil
+}
