@@ -17,7 +17,7 @@ GO_DIRS := $(wildcard cmd internal pkg tests)
 RACE_PKGS ?= ./internal/... ./pkg/...
 FUZZ_TIME ?= 20000x
 TEST_TIMEOUT ?= 8m
-CHECKS := fmt vet staticcheck golangci proto tidy generated race fuzz minio kcat compose alerts interop
+CHECKS := fmt vet staticcheck golangci proto tidy generated race fuzz minio versitygw kcat compose alerts interop
 
 export GNOMON_TOOLS_DIR ?= $(HOME)/.cache/gnomon
 
@@ -71,8 +71,9 @@ race:
 fuzz:
 	tools/fuzz.sh $(FUZZ_TIME)
 
-minio:
-	if [ -x tests/minio/run.sh ]; then tests/minio/run.sh; else echo "no tests/minio/run.sh: left out"; fi
+# Real stores that speak S3.
+minio versitygw:
+	tests/s3/run.sh $@
 
 # Clients, tools and test suites of others; see tests/interop/doc.go for what each part needs on the machine.
 INTEROP ?= all

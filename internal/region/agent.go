@@ -99,7 +99,7 @@ func (a *Agent) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	bucket, err := openBucket(ctx, a.cfg.BucketURL, id, a.cfg.Now())
+	bucket, err := openBucket(ctx, a.cfg.BucketURL, id, bucketWait{now: a.cfg.Now, logger: a.cfg.Logger})
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,6 @@ import (
 	"github.com/gnomon-stream/gnomon/pkg/metastore/etcd"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/metered"
-	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/open"
 	"github.com/gnomon-stream/gnomon/pkg/shadow"
 )
 
@@ -32,6 +31,8 @@ type CoordinatorConfig struct {
 	EtcdEndpoints []string
 	// BucketURL is file:///dir or s3://bucket/prefix?….
 	BucketURL string
+	// BucketPatience is how long a store that does not answer is waited for at the start; 0 means until the start is given up.
+	BucketPatience time.Duration
 	// Prices are what the store bills; nil means as is usual at the bucket's place.
 	Prices *metered.Prices
 	// AdminAddr is the host:port to listen on; port 0 takes a free one.
@@ -80,7 +81,7 @@ func (c *Coordinator) open(ctx context.Context) error {
 	if c.admin, err = listen("admin", c.cfg.AdminAddr); err != nil {
 		return err
 	}
-	bucket, err := openBucket(ctx, c.cfg.BucketURL, c.cfg.Identity, c.cfg.Now())
+	bucket, err := openBucket(ctx, c.cfg.BucketURL, c.cfg.Identity, bucketWait{c.cfg.Now, c.cfg.Logger, c.cfg.BucketPatience})
 	if err != nil {
 		return err
 	}
@@ -98,24 +99,6 @@ func (c *Coordinator) open(ctx context.Context) error {
 	c.links = newLinkManager(c.coord, c.bucket, c.cfg, c.http, stores, shadow.NewMetrics(c.registry))
 	c.roster = newRoster()
 	return nil
-}
-
-// openBucket proves that the bucket can be used, and claims it for this cluster.
-func openBucket(ctx context.Context, url string, id coordinator.Identity, now time.Time) (objstore.Store, error) {
-	bucket, err := open.Open(ctx, url, open.Options{})
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	err = objstore.ProbeConditionalPut(ctx, bucket, fmt.Sprintf("meta/probe/%d-%d", id.Region, now.UnixNano()))
-	if err == nil {
-		err = objstore.ClaimBucket(ctx, bucket, objstore.Claim{ClusterID: id.ClusterID, KafkaClusterID: id.KafkaClusterID, Region: id.Region})
-	}
-	if err != nil {
-		return nil, errors.Join(err, bucket.Close())
-	}
-	return bucket, nil
 }
 
 func listen(what, addr string) (net.Listener, error) {

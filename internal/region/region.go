@@ -54,6 +54,9 @@ type Endpoints struct {
 	PID    int      `json:"pid"`
 }
 
+// devPatience is how long a region in one process waits for a store at its start: somebody looks at the terminal.
+const devPatience = 30 * time.Second
+
 // Region is one region in one process: a coordinator and its agents.
 type Region struct {
 	*Coordinator
@@ -82,7 +85,8 @@ func (r *Region) open(ctx context.Context) error {
 		r.kafka = append(r.kafka, l)
 	}
 	c, err := OpenCoordinator(ctx, CoordinatorConfig{
-		ID: "coordinator-" + r.cfg.Identity.RegionName, Identity: r.cfg.Identity, EtcdEndpoints: r.cfg.EtcdEndpoints, BucketURL: r.cfg.BucketURL, Prices: r.cfg.Prices,
+		ID: "coordinator-" + r.cfg.Identity.RegionName, Identity: r.cfg.Identity, EtcdEndpoints: r.cfg.EtcdEndpoints, BucketURL: r.cfg.BucketURL,
+		BucketPatience: devPatience, Prices: r.cfg.Prices,
 		AdminAddr: r.cfg.AdminAddr, PeerURLs: r.cfg.PeerURLs, SnapshotEvery: r.cfg.SnapshotEvery, Limits: r.cfg.Limits,
 		Version: r.cfg.Version, Logger: r.cfg.Logger, Now: r.cfg.Now,
 	})

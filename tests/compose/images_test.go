@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gnomon-stream/gnomon/tests/minio/server"
+	"github.com/gnomon-stream/gnomon/tests/s3/server"
 )
 
 // Names of the images that stand in for those that would be pulled.
@@ -23,7 +23,7 @@ const (
 // importMinIO makes an image of the server's static binary.
 func (e *engine) importMinIO(tools string) {
 	e.t.Helper()
-	binary, err := server.Build(context.Background(), tools)
+	binary, err := server.MinIO.Build(context.Background(), tools)
 	if err != nil {
 		e.t.Fatal(err)
 	}

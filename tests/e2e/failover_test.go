@@ -41,7 +41,7 @@ func newDisaster(t *testing.T, fenced bool) *disaster {
 	return x
 }
 
-// bucketsOnS3 gives the flags for two prefixes of the bucket that GNOMON_TEST_S3 names (tests/minio/run.sh starts a server
+// bucketsOnS3 gives the flags for two prefixes of the bucket that GNOMON_TEST_S3 names (tests/s3/run.sh starts a server
 // and sets it), and none, which means directories, when it is not set.
 func bucketsOnS3() []string {
 	location, query, ok := strings.Cut(os.Getenv("GNOMON_TEST_S3"), "?")

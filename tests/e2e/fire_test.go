@@ -14,7 +14,7 @@ import (
 
 	"github.com/gnomon-stream/gnomon/internal/witness"
 	"github.com/gnomon-stream/gnomon/tests/harness"
-	"github.com/gnomon-stream/gnomon/tests/minio/server"
+	"github.com/gnomon-stream/gnomon/tests/s3/server"
 )
 
 // fire makes faults, one after the other, at random moments.
@@ -147,7 +147,7 @@ const (
 )
 
 // All flights go through a region of three agents and two coordinators, whose processes are killed, paused and ended at random
-// moments, the store too where it is one that can be (MinIO, `make minio`); groups read along. Then the region dies for good, and
+// moments, the store too where it is one that can be (`make minio`); groups read along. Then the region dies for good, and
 // another takes over. Every acked row is there once, in order for each key, at the same offset in both regions; nobody skipped
 // any, and no producer saw an error.
 func TestFlightsUnderFire(t *testing.T) {
@@ -161,7 +161,7 @@ func TestFlightsUnderFire(t *testing.T) {
 	t.Logf("%s=%d", fireSeed, seed)
 	var cfg harness.ClusterConfig
 	var store *server.Server
-	if os.Getenv(server.BinaryVariable) != "" {
+	if os.Getenv(server.Variable) != "" {
 		store = startStore(t)
 		for _, v := range store.Env() {
 			name, value, _ := strings.Cut(v, "=")

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -11,17 +10,20 @@ import (
 
 	"github.com/gnomon-stream/gnomon/internal/witness"
 	"github.com/gnomon-stream/gnomon/tests/harness"
-	"github.com/gnomon-stream/gnomon/tests/minio/server"
+	"github.com/gnomon-stream/gnomon/tests/s3/server"
 )
 
-// startStore starts a MinIO of the test's own, that can be killed, and lets the processes that the test starts in.
+// startStore starts a store of the test's own, that can be killed, and lets the processes that the test starts in.
 func startStore(t *testing.T) *server.Server {
 	t.Helper()
-	binary := os.Getenv(server.BinaryVariable)
-	if binary == "" {
-		t.Skipf("%s is not set: `make minio` builds a MinIO and runs the tests that kill one", server.BinaryVariable)
+	program, binary, ok, err := server.FromEnv()
+	if err != nil {
+		t.Fatal(err)
 	}
-	s, err := server.New(testContext(t, time.Minute), binary, t.TempDir())
+	if !ok {
+		t.Skipf("%s is not set: `make minio` and `make versitygw` build a store and run the tests that kill one", server.Variable)
+	}
+	s, err := program.New(testContext(t, time.Minute), binary, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

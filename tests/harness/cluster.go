@@ -19,7 +19,7 @@ type ClusterConfig struct {
 	Number       int    // of the region: 1
 	Agents       int    // 3; their node ids are 1, 2, 3 in region 1, and 1001 and so on in region 2
 	Coordinators int    // 2
-	// Bucket is a URL; by default a directory, or, when GNOMON_TEST_S3 names a bucket (tests/minio/run.sh), a prefix of it.
+	// Bucket is a URL; by default a directory, or, when GNOMON_TEST_S3 names a bucket (tests/s3/run.sh), a prefix of it.
 	Bucket         string
 	KafkaClusterID string
 	// Coordinator and Agent are further flags for each.

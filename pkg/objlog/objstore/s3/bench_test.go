@@ -11,7 +11,7 @@ import (
 
 // BenchmarkPut puts segments of 8 MiB, four at a time, and reports this process's CPU seconds a GiB:
 //
-//	tests/minio/run.sh go test -run '^$' -bench Put -benchtime 64x ./pkg/objlog/objstore/s3
+//	tests/s3/run.sh minio go test -run '^$' -bench Put -benchtime 64x ./pkg/objlog/objstore/s3
 func BenchmarkPut(b *testing.B) {
 	payload := make(objstore.Payload, 100)
 	for i := range payload {

@@ -36,7 +36,7 @@ func bucket(t testing.TB) string {
 	t.Helper()
 	rawURL := os.Getenv("GNOMON_TEST_S3")
 	if rawURL == "" {
-		t.Skip("skipped: GNOMON_TEST_S3 names no bucket (s3://…); tests/minio/run.sh starts one and sets it")
+		t.Skip("skipped: GNOMON_TEST_S3 names no bucket (s3://…); tests/s3/run.sh starts one and sets it")
 	}
 	return rawURL
 }

@@ -1,4 +1,4 @@
-// Package server runs a real MinIO of a pinned version for tests: on a loopback port, over a folder, with one bucket, and in
+// Package server runs a real store of a pinned version for tests, MinIO or versitygw: on a loopback port, over a folder, with one bucket, and in
 // a process group of its own that SIGKILL can end at any moment.
 package server
 
@@ -18,9 +18,6 @@ import (
 )
 
 const (
-	// version is the last one of MinIO's community edition.
-	version = "v0.0.0-20260212201848-7aac2a2c5b7c"
-
 	bucket = "gnomon-test"
 	region = "us-east-1"
 	user   = "gnomon-test"
@@ -30,44 +27,21 @@ const (
 	stopTimeout  = 10 * time.Second
 )
 
-// BinaryVariable names the variable in which tests find the server's binary.
-const BinaryVariable = "GNOMON_TEST_MINIO"
-
-// Build returns the server's binary below tools, which it installs if it is not there.
-func Build(ctx context.Context, tools string) (string, error) {
-	tools, err := filepath.Abs(filepath.Join(tools, "minio-static-"+version))
-	if err != nil {
-		return "", err
-	}
-	binary := filepath.Join(tools, "minio")
-	if _, err := os.Stat(binary); err == nil {
-		return binary, nil
-	}
-	fmt.Fprintln(os.Stderr, "minio: building the server, once; this takes some minutes")
-	install := exec.CommandContext(ctx, "go", "install", "github.com/minio/minio@"+version)
-	install.Env = append(os.Environ(), "GOBIN="+tools, "GOFLAGS=", "CGO_ENABLED=0") // static: it is also run in a container without libraries
-	install.Stdout, install.Stderr = os.Stderr, os.Stderr
-	install.Dir = os.TempDir() // outside of this module
-	if err := install.Run(); err != nil {
-		return "", fmt.Errorf("go install minio@%s: %w", version, err)
-	}
-	return binary, nil
-}
-
 // Server is one server with its data; its process may end and begin again.
 type Server struct {
+	program              Program
 	binary, dir, address string
 	process              *exec.Cmd
 	log                  *os.File
 }
 
-// New starts a server over an empty folder, on a free loopback port, and makes its bucket.
-func New(ctx context.Context, binary, dir string) (*Server, error) {
+// New starts a server of the program over an empty folder, on a free loopback port, and makes its bucket.
+func (p Program) New(ctx context.Context, binary, dir string) (*Server, error) {
 	address, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{binary: binary, dir: dir, address: address}
+	s := &Server{program: p, binary: binary, dir: dir, address: address}
 	if err := s.Start(); err != nil {
 		return nil, err
 	}
@@ -83,8 +57,12 @@ func (s *Server) Start() error {
 	if s.log, err = os.OpenFile(filepath.Join(s.dir, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644); err != nil {
 		return err
 	}
-	p := exec.Command(s.binary, "server", "--quiet", "--address", s.address, filepath.Join(s.dir, "data"))
-	p.Env = append(os.Environ(), "MINIO_ROOT_USER="+user, "MINIO_ROOT_PASSWORD="+secret, "MINIO_BROWSER=off", "MINIO_UPDATE=off", "HOME="+s.dir)
+	data := filepath.Join(s.dir, "data")
+	if err := os.MkdirAll(data, 0o755); err != nil {
+		return errors.Join(err, s.log.Close())
+	}
+	p := exec.Command(s.binary, s.program.command(s.address, data)...)
+	p.Env = append(append(os.Environ(), s.program.env...), "HOME="+s.dir)
 	p.Stdout, p.Stderr = s.log, s.log
 	// A process group of its own: an interrupt at the terminal reaches the test first.
 	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
