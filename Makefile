@@ -4,7 +4,7 @@
 #   make test      all tests, under 8 minutes on two cores
 #   make check     what must hold before a change lands; each step is a target of its own, see CHECKS
 #   make generate  the code that comes from proto/
-#   make bench     the figures of docs/BENCH.md
+#   make bench     the figures of docs/PERFORMANCE.md
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -38,7 +38,7 @@ generate:
 	$(TOOL) buf generate proto --template proto/buf.gen.yaml
 
 bench:
-	go run ./tests/bench
+	go run ./tests/bench -store directory,minio
 
 fmt:
 	files="$$(gofmt -l $(GO_DIRS))"; \

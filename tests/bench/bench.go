@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
+	"slices"
 	"time"
 
 	"github.com/gnomon-stream/gnomon/internal/process"
@@ -25,40 +25,16 @@ type bench struct {
 	o      options
 	dir    string
 	report *report
-	limits limits
 
-	region    *region // for what needs no shadow
-	discarder *process.Process
+	place     *place // where measurements are made now
+	etcd      *etcdPutter
+	quiet     *process.Process // the broker that discards, and does nothing else
 	processes []*process.Process
+	killed    map[*process.Process]bool
 }
 
-// measurement enters its figures into the report.
-type measurement struct {
-	name    string
-	measure func(*bench, context.Context) error
-}
-
-func measurements() []measurement {
-	all := []measurement{
-		{"limit/put", (*bench).reportPuts},
-		{"limit/etcd", (*bench).reportEtcd},
-	}
-	for _, s := range shapes {
-		all = append(all, measurement{"produce/" + s.String(), func(b *bench, ctx context.Context) error { return b.produce(ctx, s) }})
-	}
-	for _, rate := range []int{200, 5000} {
-		all = append(all, measurement{fmt.Sprintf("latency/%d", rate), func(b *bench, ctx context.Context) error { return b.latency(ctx, rate) }})
-	}
-	all = append(all, measurement{"shadow/lag", (*bench).shadowLag}, measurement{"consume", (*bench).consume})
-	for _, n := range []int{1_000, 10_000} {
-		all = append(all, measurement{fmt.Sprintf("partitions/%d", n), func(b *bench, ctx context.Context) error { return b.partitions(ctx, n) }})
-	}
-	return append(all,
-		measurement{"group/1000", func(b *bench, ctx context.Context) error { return b.group(ctx, 1_000) }},
-		measurement{"connections/5000", func(b *bench, ctx context.Context) error { return b.connections(ctx, 5_000) }},
-		measurement{"sequencer", func(b *bench, ctx context.Context) error { return b.extents(ctx, 10_000) }},
-	)
-}
+// errLeftOut says that something that this machine does not have is needed.
+var errLeftOut = errors.New("left out")
 
 // run measures. What was measured before an error is in the report.
 func run(ctx context.Context, o options) (r *report, err error) {
@@ -66,41 +42,63 @@ func run(ctx context.Context, o options) (r *report, err error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{o: o, dir: dir, report: &report{Started: time.Now().UTC(), Cores: runtime.GOMAXPROCS(0), Seconds: o.seconds.Seconds()}}
+	b := &bench{o: o, dir: dir, report: newReport(o), killed: map[*process.Process]bool{}}
 	defer func() { err = errors.Join(err, b.close()) }()
-	for _, m := range measurements() {
-		if !o.only.MatchString(m.name) {
+	var missing []string // stores that cannot be had
+	for _, m := range measurements(o.stores) {
+		if !o.wants(m) || slices.Contains(missing, m.store) {
 			continue
 		}
-		fmt.Fprintf(o.log, "%s\n", m.name)
-		if err := m.measure(b, ctx); err != nil {
+		fmt.Fprintf(o.log, "%s %s\n", time.Now().Format(time.TimeOnly), m.name)
+		err := b.measure(ctx, m)
+		if errors.Is(err, errLeftOut) {
+			b.report.LeftOut = append(b.report.LeftOut, fmt.Sprintf("%s (%s)", m.name, err))
+			if b.place == nil {
+				missing = append(missing, m.store)
+			}
+			continue
+		}
+		if err != nil {
 			return b.report, fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
-	b.report.compare()
+	b.report.Busy[1] = loadAverage()
 	return b.report, nil
+}
+
+func (b *bench) measure(ctx context.Context, m measurement) error {
+	p, err := b.at(ctx, m.store)
+	if err != nil {
+		return err
+	}
+	return m.measure(p, ctx)
 }
 
 // close ends all processes and removes all data.
 func (b *bench) close() error {
-	var errs []error
+	errs := []error{b.leave()}
 	for _, p := range b.processes {
 		select {
 		case <-p.Ended():
+			if !b.killed[p] {
+				errs = append(errs, p.Err())
+			}
 			continue
 		default:
 		}
 		errs = append(errs, p.Stop(stopTimeout))
 	}
-	errs = append(errs, b.limits.close(), os.RemoveAll(b.dir))
-	return errors.Join(errs...)
+	if b.etcd != nil {
+		errs = append(errs, b.etcd.close())
+	}
+	return errors.Join(append(errs, os.RemoveAll(b.dir))...)
 }
 
 // warm is the length of a warm-up.
 func (b *bench) warm() time.Duration { return min(b.o.seconds/2, 1500*time.Millisecond) }
 
 // scaled is a size of a load, or its share in a short run.
-func (b *bench) scaled(n int) int { return max(int(float64(n)*b.o.scale), 10) }
+func (b *bench) scaled(n int) int { return max(int(float64(n)*b.o.scale), min(n, 10)) }
 
 // bounded gives a measurement an end, whatever happens.
 func (b *bench) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -114,5 +112,11 @@ func (b *bench) start(name, role string, args ...string) (*process.Process, erro
 		return nil, err
 	}
 	b.processes = append(b.processes, p)
-	return p, p.WaitReady(settle)
+	return p, p.WaitReady(startTimeout)
 }
+
+// startTimeout: a region with ten million spans takes its time.
+const startTimeout = 5 * time.Minute
+
+// forget leaves a process that was killed out of what is to end cleanly.
+func (b *bench) forget(p *process.Process) { b.killed[p] = true }

@@ -24,43 +24,123 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestSmoke takes each measurement very briefly. How fast anything is, is not its matter.
-func TestSmoke(t *testing.T) {
-	o, err := parse([]string{"-seconds", "0.1", "-scale", "0.02", "-dir", t.TempDir(), "-format", "json"})
+// smoke runs measurements very briefly. How fast anything is, is not its matter.
+func smoke(t *testing.T, args ...string) *report {
+	t.Helper()
+	o, err := parse(append([]string{"-seconds", "0.1", "-scale", "0.01", "-dir", t.TempDir()}, args...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out bytes.Buffer
-	o.log, o.out = io.Discard, &out
+	o.log, o.out = io.Discard, io.Discard
 	r, err := run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.write(o.out, o.format); err != nil {
-		t.Fatal(err)
+	left, err := os.ReadDir(o.dir)
+	if err != nil || len(left) > 0 {
+		t.Errorf("left in the temporary folder: %v, %v", left, err)
 	}
-	var read report
-	if err := json.Unmarshal(out.Bytes(), &read); err != nil {
-		t.Fatal(err)
-	}
-	// Two limits with 7 figures, 4 loads with 3, 2 rates with 2, a shadow with 2, a share.
-	if len(read.Figures) != 51 {
-		t.Errorf("%d figures, want 51", len(read.Figures))
-	}
-	for _, f := range read.Figures {
+	for _, f := range r.Figures {
 		// A time of CPU shorter than the kernel's tick counts as none, a lag may be, and memory of a few connections is noise.
-		if f.Value <= 0 && !strings.Contains(f.Name, "memory") && !strings.Contains(f.Name, "CPU") && !strings.Contains(f.Name, "lag") {
+		noisy := strings.Contains(f.Name, "memory") || strings.Contains(f.Name, "CPU") || strings.Contains(f.Name, "lag")
+		if f.Value <= 0 && !noisy {
 			t.Errorf("%s is %v", f.Name, f.Value)
 		}
 		for _, l := range f.Limits {
-			if l.Value <= 0 && !strings.Contains(f.Name, "CPU") {
+			if l.Value <= 0 && !noisy {
 				t.Errorf("%s: the limit %s is %v", f.Name, l.Name, l.Value)
 			}
 		}
 	}
-	left, err := os.ReadDir(o.dir)
-	if err != nil || len(left) > 0 {
-		t.Errorf("left in the temporary folder: %v, %v", left, err)
+	return r
+}
+
+// TestDirectory takes each measurement of a store, on a directory.
+func TestDirectory(t *testing.T) {
+	r := smoke(t, "-only", "^directory/")
+	for _, name := range []string{
+		"raw PUT of 8 MiB, 4 at once", "etcd put of 512 B, one in flight", "produce, 1 to 1", "produce, 4 to 16, CPU", "ack at 200/s, p50", "ack at 5000/s, p99",
+		"consume cold, 1 of 16 partitions", "consume hot, 4 of 16 partitions", "shadow at 5 MB/s, lag p99", "link, backlog of 20.5 MiB",
+	} {
+		if r.find("Directory", name) == 0 {
+			t.Errorf("%q was not measured", name)
+		}
+	}
+	for _, f := range r.Figures {
+		if first, _ := f.tell(); f.Target != nil && first == "" {
+			t.Errorf("%s has a target that nothing is held against", f.Name)
+		}
+	}
+}
+
+// TestMany takes the measurements that have many of something.
+func TestMany(t *testing.T) {
+	r := smoke(t, "-only", "^(partitions|group|connections|sequencer|start)")
+	for section, names := range map[string][]string{
+		sectionMany: {"100 partitions at 1/s, ack p99", "group of 10, all leave: empty after", "50 idle connections, opened", "sequencer, bytes of metalog an extent"},
+		"Start-up": {
+			"1000 partitions, coordinator ready after", "memory a partition, coordinator", "100,000 spans, agent ready after", "memory a span, coordinator",
+			"snapshot a span",
+		},
+	} {
+		for _, name := range names {
+			if r.find(section, name) == 0 {
+				t.Errorf("%s: %q was not measured", section, name)
+			}
+		}
+	}
+}
+
+func TestFailover(t *testing.T) {
+	r := smoke(t, "-only", "^failover/1$")
+	for _, source := range []string{"lost", "alive"} {
+		if r.find("Failover", "1 topics, source "+source+", command to first ack") == 0 {
+			t.Errorf("source %s: not measured", source)
+		}
+	}
+}
+
+// TestWrite: what the formats print is what the report holds.
+func TestWrite(t *testing.T) {
+	r := &report{Machine: "a machine", Seconds: 4, Scale: 1}
+	r.add("Store", "rate", 300, "MB/s", limit{Name: "most", Value: 400}, limit{Name: "disk", Value: 1000}).aim(target{First: 0.7, Goal: 0.9})
+	r.add("Store", "cost", 1.5, "s/GiB").aim(target{Absolute: true, AtMost: true, First: 2, Goal: 1.3}).of(part{"one", 1}, part{"other", 0.5})
+	for format, want := range map[string][]string{
+		formatMarkdown: {
+			"### Store\n\n| figure | value | limit | value | ratio | first target | goal |\n|---|---|---|---|---|---|---|\n",
+			"| rate | 300 MB/s | most | 400 | 0.75 | ≥ 0.70 met | ≥ 0.90 missed |\n|  |  | disk | 1000 | 0.30 |  |  |\n",
+			"| cost (one 1.00, other 0.50) | 1.50 s/GiB |  |  |  | ≤ 2.00 met | ≤ 1.30 missed |\n",
+		},
+		formatText: {"STORE\n", "rate ", "≥ 0.70 met"},
+		formatJSON: {`"name": "most"`, `"at_most": true`},
+	} {
+		var out bytes.Buffer
+		if err := r.write(&out, format); err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range want {
+			if !strings.Contains(out.String(), w) {
+				t.Errorf("%s: no %q in\n%s", format, w, out.String())
+			}
+		}
+		if format == formatJSON && !json.Valid(out.Bytes()) {
+			t.Errorf("no JSON: %s", out.String())
+		}
+	}
+}
+
+// TestLong: what takes long is made only by name.
+func TestLong(t *testing.T) {
+	for _, args := range [][]string{nil, {"-only", "start/spans"}} {
+		o, err := parse(args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range measurements(o.stores) {
+			if want := !m.long && args == nil || m.name == "start/spans" && args != nil; o.wants(m) != want {
+				t.Errorf("bench %v: %s is wanted: %v", args, m.name, !want)
+			}
+		}
 	}
 }
 

@@ -6,61 +6,155 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/gnomon-stream/gnomon/internal/process"
 )
 
-// cluster is a region of processes: etcd, one coordinator, two agents; so that what each costs is seen apart.
-type cluster struct {
-	coordinator *process.Process
-	agents      []*process.Process
-	kafka       []string
-}
-
+// clusterAgents is how many a region has where nothing else is said.
 const clusterAgents = 2
 
-// startCluster starts one with its data below a folder of the bench. agent are further flags of the agents.
-func (b *bench) startCluster(data string, agent ...string) (*cluster, error) {
-	dir := filepath.Join(b.dir, data)
-	bucket := filepath.Join(dir, "bucket")
-	if err := os.MkdirAll(bucket, 0o755); err != nil {
-		return nil, err
+// clusterConfig of a region.
+type clusterConfig struct {
+	name   string // of its data, and of its bucket
+	number int    // of the region, from 1
+	agents int    // 0: clusterAgents
+	id     string // of the cluster; empty: made of the number
+	// coordinator and agent are further flags of each.
+	coordinator, agent []string
+	bare               bool // only the etcd is started
+}
+
+// cluster is a region of processes: etcd, one coordinator, agents; so that what each costs is seen apart.
+type cluster struct {
+	b     *bench
+	cfg   clusterConfig
+	at    *place
+	url   string   // of the coordinator
+	etcd  string   // URL
+	kafka []string // addresses of the agents
+	admin []string // URLs of the agents
+
+	etcdProcess *process.Process
+	coordinator *process.Process
+	agents      []*process.Process
+}
+
+// startCluster starts one with its data at a place.
+func (p *place) startCluster(cfg clusterConfig) (*cluster, error) {
+	cfg.number = max(cfg.number, 1)
+	if cfg.agents == 0 {
+		cfg.agents = clusterAgents
 	}
-	ports, err := freePorts(3 + 2*clusterAgents)
+	if cfg.id == "" {
+		cfg.id = strings.Repeat(fmt.Sprintf("%02x", 0x59+cfg.number), 16)
+	}
+	ports, err := freePorts(3 + 2*cfg.agents)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := b.start("etcd", roleEtcd, filepath.Join(dir, "etcd"), ports[0], ports[1]); err != nil {
+	loopback := func(i int) string { return "127.0.0.1:" + ports[i] }
+	c := &cluster{b: p.b, at: p, cfg: cfg, etcd: "http://" + loopback(0), url: "http://" + loopback(2)}
+	for i := range cfg.agents {
+		c.kafka, c.admin = append(c.kafka, loopback(3+2*i)), append(c.admin, "http://"+loopback(4+2*i))
+	}
+	if err := os.MkdirAll(filepath.Join(p.dir, cfg.name), 0o755); err != nil {
 		return nil, err
 	}
-	c := &cluster{}
-	url := "http://127.0.0.1:" + ports[2]
-	c.coordinator, err = b.start("coordinator", roleCoordinator, "--id", "c", "--listen", "127.0.0.1:"+ports[2], "--etcd", "http://127.0.0.1:"+ports[0],
-		"--bucket", "file://"+bucket, "--cluster-id", strings.Repeat("5a", 16), "--kafka-cluster-id", "bench", "--region-number", "1", "--region-name", "a")
-	if err != nil {
+	if c.etcdProcess, err = p.b.start("etcd", roleEtcd, filepath.Join(p.dir, cfg.name, "etcd"), ports[0], ports[1]); err != nil || cfg.bare {
+		return c, err
+	}
+	if err := c.startCoordinator(); err != nil {
 		return nil, err
 	}
-	for i := range clusterAgents {
-		addr := "127.0.0.1:" + ports[3+2*i]
-		p, err := b.start(fmt.Sprint("agent ", i+1), roleAgent, append([]string{
-			"--node-id", strconv.Itoa(i + 1), "--listen", addr, "--admin-listen", "127.0.0.1:" + ports[4+2*i], "--coordinators", url, "--bucket", "file://" + bucket,
-		}, agent...)...)
+	return c, c.startAgents()
+}
+
+func (c *cluster) startCoordinator() error {
+	var err error
+	c.coordinator, err = c.b.start("coordinator", roleCoordinator, append([]string{
+		"--id", "c", "--listen", strings.TrimPrefix(c.url, "http://"), "--etcd", c.etcd, "--bucket", c.at.url(c.cfg.name), "--cluster-id", c.cfg.id,
+		"--kafka-cluster-id", "bench", "--region-number", strconv.Itoa(c.cfg.number), "--region-name", string(rune('a' + c.cfg.number - 1)), "--log-level", "error",
+	}, c.cfg.coordinator...)...)
+	return err
+}
+
+func (c *cluster) startAgents() error {
+	c.agents = nil
+	for i, addr := range c.kafka {
+		p, err := c.b.start(fmt.Sprint("agent ", i+1), roleAgent, append([]string{
+			"--node-id", strconv.Itoa((c.cfg.number-1)*1000 + i + 1), "--listen", addr, "--admin-listen", strings.TrimPrefix(c.admin[i], "http://"),
+			"--coordinators", c.url, "--bucket", c.at.url(c.cfg.name), "--log-level", "error",
+		}, c.cfg.agent...)...)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		c.agents, c.kafka = append(c.agents, p), append(c.kafka, addr)
+		c.agents = append(c.agents, p)
 	}
-	return c, nil
+	return nil
+}
+
+// restartAgents gives the region agents with empty caches.
+func (c *cluster) restartAgents() error {
+	for _, p := range c.agents {
+		if err := p.Stop(stopTimeout); err != nil {
+			return err
+		}
+	}
+	return c.startAgents()
+}
+
+func (c *cluster) processes() []*process.Process {
+	var out []*process.Process
+	for _, p := range append(slices.Clone(c.agents), c.coordinator, c.etcdProcess) {
+		if p != nil {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // stop ends the cluster's processes, so that the next measurement has the machine for itself.
 func (c *cluster) stop() {
-	for _, p := range append(c.agents, c.coordinator) {
+	for _, p := range c.processes() {
 		_ = p.Stop(stopTimeout) // an end that is not clean is told by close
 	}
+}
+
+// kill ends them at once, as the loss of a region does.
+func (c *cluster) kill() error {
+	all := c.processes()
+	for _, p := range all { // all are gone before the first is waited for
+		_ = p.Signal(syscall.SIGKILL)
+	}
+	for _, p := range all {
+		if err := p.Kill(); err != nil {
+			return err
+		}
+		c.b.forget(p)
+	}
+	return nil
+}
+
+// system is the cluster as the load sees it.
+func (c *cluster) system() system {
+	var agents []program
+	for _, p := range c.agents {
+		agents = append(agents, p)
+	}
+	return system{kafka: c.kafka, programs: []programs{
+		{name: "agents", all: agents}, {name: "coordinator", all: []program{c.coordinator}}, {name: "etcd", all: []program{c.etcdProcess}}, c.at.programs(),
+	}}
+}
+
+// system is something that speaks Kafka's protocol.
+type system struct {
+	kafka    []string
+	programs []programs
 }
 
 func freePorts(n int) ([]string, error) {
@@ -78,46 +172,6 @@ func freePorts(n int) ([]string, error) {
 		out = append(out, port)
 	}
 	return out, nil
-}
-
-// cost is what processes have used.
-type cost struct {
-	cpu time.Duration
-	rss int64 // bytes, now
-}
-
-// clockTick is USER_HZ, which Linux fixes for what it tells programs.
-const clockTick = 10 * time.Millisecond
-
-// costOf adds up what processes have used, from /proc.
-func costOf(all ...*process.Process) (cost, error) {
-	var c cost
-	for _, p := range all {
-		raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID()))
-		if err != nil {
-			return c, err
-		}
-		// The name of the program, in brackets, may hold anything; after it come fields with spaces in between.
-		_, rest, _ := strings.Cut(string(raw), ") ")
-		f := strings.Fields(rest)
-		const utime, stime, rss = 11, 12, 21
-		if len(f) <= rss {
-			return c, fmt.Errorf("/proc/%d/stat has %d fields", p.PID(), len(f))
-		}
-		for _, i := range []int{utime, stime} {
-			ticks, err := strconv.ParseInt(f[i], 10, 64)
-			if err != nil {
-				return c, err
-			}
-			c.cpu += time.Duration(ticks) * clockTick
-		}
-		pages, err := strconv.ParseInt(f[rss], 10, 64)
-		if err != nil {
-			return c, err
-		}
-		c.rss += pages * int64(os.Getpagesize())
-	}
-	return c, nil
 }
 
 // during measures what fn costs the processes: cores used, and their memory at its end.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,24 +16,48 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// discarder is a broker that acks what it reads and keeps nothing: with it the load generator shows what it can do.
+// discarder is a broker that acks what it reads and keeps nothing, and gives consumers one and the same batch again and
+// again: with it the load generator shows what it can do.
 type discarder struct {
 	host      string
 	port      int32
 	producers atomic.Int64
+	beside    *beside
+	batch     []byte // that consumers get
 }
 
-// discardKeys are the APIs served, in all versions that the generator's library knows.
-var discardKeys = []kmsg.Key{kmsg.Produce, kmsg.Metadata, kmsg.ApiVersions, kmsg.InitProducerID}
+// discardKeys are the APIs served, each up to a version; 0: up to the newest that the generator's library knows.
+var discardKeys = map[kmsg.Key]int16{
+	kmsg.Produce: 0, kmsg.Metadata: 0, kmsg.ApiVersions: 0, kmsg.InitProducerID: 0,
+	kmsg.Fetch: 11, kmsg.ListOffsets: 7, // topics by name
+}
 
-// discard serves until ctx ends. It prints a line with the word ready and its address.
-func discard(ctx context.Context, out io.Writer) error {
+func newest(key kmsg.Key) int16 {
+	if v := discardKeys[key]; v > 0 {
+		return v
+	}
+	return kmsg.RequestForKey(key.Int16()).MaxVersion()
+}
+
+// discard serves until ctx ends. It prints a line with the word ready and its address. args: what it does beside, and the
+// URL of the bucket for that.
+func discard(ctx context.Context, out io.Writer, args []string) error {
+	if len(args) != 2 {
+		return fmt.Errorf("%d arguments", len(args))
+	}
+	outer := ctx
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	b, err := newBeside(ctx, args[0], args[1], fail)
+	if err != nil {
+		return err
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
 	at := l.Addr().(*net.TCPAddr)
-	d := &discarder{host: at.IP.String(), port: int32(at.Port)}
+	d := &discarder{host: at.IP.String(), port: int32(at.Port), beside: b, batch: serveBatch()}
 	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
 	if _, err := fmt.Fprintf(out, "ready %s\n", l.Addr()); err != nil {
 		return err
@@ -43,22 +66,24 @@ func discard(ctx context.Context, out io.Writer) error {
 	defer conns.Wait()
 	for {
 		c, err := l.Accept()
-		if ctx.Err() != nil {
+		switch {
+		case outer.Err() != nil:
 			return nil
-		}
-		if err != nil {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil:
 			return err
 		}
 		conns.Go(func() {
 			defer context.AfterFunc(ctx, func() { _ = c.Close() })()
 			defer func() { _ = c.Close() }()
-			_ = d.serve(c) // it ends with the client, or with ctx
+			_ = d.serve(ctx, c) // it ends with the client, or with ctx
 		})
 	}
 }
 
 // serve answers the requests of a connection one after the other.
-func (d *discarder) serve(c net.Conn) error {
+func (d *discarder) serve(ctx context.Context, c net.Conn) error {
 	in := bufio.NewReaderSize(c, 16<<10)
 	var frame, out []byte
 	var size [4]byte
@@ -77,43 +102,54 @@ func (d *discarder) serve(c net.Conn) error {
 		if _, err := io.ReadFull(in, frame); err != nil {
 			return err
 		}
-		var err error
-		if out, err = d.answer(frame, out[:0]); err != nil {
+		req, id, err := d.read(frame)
+		if err != nil {
 			return err
 		}
-		if _, err := c.Write(out); err != nil {
+		d.beside.passed(ctx, n)
+		if fetch, ok := req.(*kmsg.FetchRequest); ok {
+			buffers, size := d.fetched(fetch, id)
+			d.beside.passed(ctx, size)
+			_, err = buffers.WriteTo(c)
+		} else {
+			out = d.answer(req, id, out[:0])
+			_, err = c.Write(out)
+		}
+		if err != nil {
 			return err
 		}
 	}
 }
 
-func (d *discarder) answer(frame, out []byte) ([]byte, error) {
+// read decodes a request; id is its correlation id.
+func (d *discarder) read(frame []byte) (req kmsg.Request, id []byte, err error) {
 	key, version := int16(binary.BigEndian.Uint16(frame)), int16(binary.BigEndian.Uint16(frame[2:]))
-	req := kmsg.RequestForKey(key)
-	if !slices.Contains(discardKeys, kmsg.Key(key)) || version > req.MaxVersion() {
-		return nil, fmt.Errorf("request with key %d, version %d", key, version)
+	req = kmsg.RequestForKey(key)
+	if _, ok := discardKeys[kmsg.Key(key)]; !ok || version > newest(kmsg.Key(key)) {
+		return nil, nil, fmt.Errorf("request with key %d, version %d", key, version)
 	}
 	req.SetVersion(version)
-	id := int(int16(binary.BigEndian.Uint16(frame[8:])))
-	at := 10 + max(id, 0)
+	client := int(int16(binary.BigEndian.Uint16(frame[8:])))
+	at := 10 + max(client, 0)
 	if req.IsFlexible() {
 		at++ // no tagged fields
 	}
 	if at > len(frame) {
-		return nil, errors.New("short request")
+		return nil, nil, errors.New("short request")
 	}
-	if err := req.ReadFrom(frame[at:]); err != nil {
-		return nil, err
-	}
+	return req, frame[4:8], req.ReadFrom(frame[at:])
+}
+
+func (d *discarder) answer(req kmsg.Request, id, out []byte) []byte {
 	resp := d.respond(req)
-	resp.SetVersion(version)
-	out = append(append(out, 0, 0, 0, 0), frame[4:8]...)
-	if resp.IsFlexible() && kmsg.Key(key) != kmsg.ApiVersions { // whose answer has the old header in all versions
+	resp.SetVersion(req.GetVersion())
+	out = append(append(out, 0, 0, 0, 0), id...)
+	if resp.IsFlexible() && kmsg.Key(req.Key()) != kmsg.ApiVersions { // whose answer has the old header in all versions
 		out = append(out, 0)
 	}
 	out = resp.AppendTo(out)
 	binary.BigEndian.PutUint32(out, uint32(len(out)-4))
-	return out, nil
+	return out
 }
 
 func (d *discarder) respond(req kmsg.Request) kmsg.Response {
@@ -122,14 +158,16 @@ func (d *discarder) respond(req kmsg.Request) kmsg.Response {
 		return acks(req)
 	case *kmsg.MetadataRequest:
 		return d.metadata(req)
+	case *kmsg.ListOffsetsRequest:
+		return listed(req)
 	case *kmsg.InitProducerIDRequest:
 		resp := req.ResponseKind().(*kmsg.InitProducerIDResponse)
 		resp.ProducerID = d.producers.Add(1)
 		return resp
 	}
 	resp := kmsg.NewPtrApiVersionsResponse()
-	for _, key := range discardKeys {
-		resp.ApiKeys = append(resp.ApiKeys, kmsg.ApiVersionsResponseApiKey{ApiKey: key.Int16(), MaxVersion: kmsg.RequestForKey(key.Int16()).MaxVersion()})
+	for key := range discardKeys {
+		resp.ApiKeys = append(resp.ApiKeys, kmsg.ApiVersionsResponseApiKey{ApiKey: key.Int16(), MaxVersion: newest(key)})
 	}
 	return resp
 }

@@ -9,28 +9,27 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/encoding/protowire"
-
-	"github.com/gnomon-stream/gnomon/pkg/metastore/embedetcd"
 )
 
-// etcdPutter puts values into an etcd of its own: the plain call, with nothing of ours around it. The one message that it
-// sends is encoded by hand, as only the metastore's backend may know etcd's client library.
-type etcdPutter struct {
-	server *embedetcd.Server
-	conn   *grpc.ClientConn
+// etcdPutter puts values into an etcd: the plain call, with nothing of ours around it. The one message that it sends is
+// encoded by hand, as only the metastore's backend may know etcd's client library.
+type etcdPutter struct{ conn *grpc.ClientConn }
+
+// newEtcdPutter starts an etcd for itself, in a process of its own as a region's is.
+func newEtcdPutter(b *bench, dir string) (*etcdPutter, error) {
+	ports, err := freePorts(2)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := b.start("etcd", roleEtcd, dir, ports[0], ports[1]); err != nil {
+		return nil, err
+	}
+	return dialEtcd("http://127.0.0.1:" + ports[0])
 }
 
-func newEtcdPutter(dir string) (*etcdPutter, error) {
-	server, err := embedetcd.Start(embedetcd.Config{Dir: dir})
-	if err != nil {
-		return nil, err
-	}
-	conn, err := grpc.NewClient(strings.TrimPrefix(server.Endpoint(), "http://"), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		server.Close()
-		return nil, err
-	}
-	return &etcdPutter{server: server, conn: conn}, nil
+func dialEtcd(url string) (*etcdPutter, error) {
+	conn, err := grpc.NewClient(strings.TrimPrefix(url, "http://"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	return &etcdPutter{conn}, err
 }
 
 func (e *etcdPutter) put(ctx context.Context, key, value []byte) error {
@@ -42,11 +41,7 @@ func (e *etcdPutter) put(ctx context.Context, key, value []byte) error {
 	return e.conn.Invoke(ctx, "/etcdserverpb.KV/Put", &req, &resp, grpc.ForceCodec(plain{}))
 }
 
-func (e *etcdPutter) close() error {
-	err := e.conn.Close()
-	e.server.Close()
-	return err
-}
+func (e *etcdPutter) close() error { return e.conn.Close() }
 
 // plain passes messages on as bytes.
 type plain struct{}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,8 +12,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gnomon-stream/gnomon/internal/process"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
-	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/directory"
 )
 
 const (
@@ -23,61 +22,27 @@ const (
 	pairsAtOnce = 8   // as many uploads as an agent has under way at most
 	entryBytes  = 512 // about what the commit of a small segment takes in the metalog
 	timesMax    = 1 << 18
+	rawBucket   = "raw"
 )
 
-// limits are measured once a run, when first asked for.
-type limits struct {
-	store      *directory.Store
-	keys       atomic.Int64
-	etcd       *etcdPutter
-	puts       *putLimit
-	etcdPuts   *etcdLimit
-	generators map[shape]flow
-}
-
 type putLimit struct {
-	mbps, cpuPerGiB float64
-	latency         quantiles
+	mbps, cpuPerGiB, storePerGiB float64
+	latency                      quantiles
 }
 
-type etcdLimit struct {
-	perSecond float64
-	latency   quantiles
-}
-
-func (l *limits) close() error {
-	var errs []error
-	if l.store != nil {
-		errs = append(errs, l.store.Close())
-	}
-	if l.etcd != nil {
-		errs = append(errs, l.etcd.close())
-	}
-	return errors.Join(errs...)
-}
-
-// open makes the bucket and the etcd that limits are measured on.
-func (b *bench) open() error {
+// putter gives the etcd that limits are measured on.
+func (b *bench) putter() (*etcdPutter, error) {
 	var err error
-	if b.limits.store == nil {
-		if b.limits.store, err = directory.Open(filepath.Join(b.dir, "raw")); err != nil {
-			return err
-		}
+	if b.etcd == nil {
+		b.etcd, err = newEtcdPutter(b, filepath.Join(b.dir, "etcd"))
 	}
-	if b.limits.etcd == nil {
-		b.limits.etcd, err = newEtcdPutter(filepath.Join(b.dir, "etcd"))
-	}
-	return err
+	return b.etcd, err
 }
 
-// put stores an object under a new key, and deletes it: what it costs to delete is not in the time given.
-func (l *limits) put(ctx context.Context, payload objstore.Payload) (time.Duration, error) {
-	key := fmt.Sprintf("data/%d", l.keys.Add(1))
-	began := time.Now()
-	if err := l.store.Put(ctx, key, payload); err != nil {
-		return 0, err
-	}
-	return time.Since(began), l.store.Delete(ctx, key)
+// key is one that was never used.
+func (p *place) key() string {
+	p.keys++
+	return fmt.Sprintf("data/%d", p.keys)
 }
 
 func payloadOf(size int) objstore.Payload {
@@ -125,108 +90,118 @@ func (b *bench) closed(ctx context.Context, goroutines int, op func(context.Cont
 	return times, time.Since(from).Seconds(), after - before, errors.Join(err, cerr)
 }
 
-// rawPuts: objects of 8 MiB, four at once.
-func (b *bench) rawPuts(ctx context.Context) (*putLimit, error) {
-	if b.limits.puts != nil {
-		return b.limits.puts, nil
+// rawPuts: objects of 8 MiB, four at once; each is deleted again, which is not in its time.
+func (p *place) rawPuts(ctx context.Context) (*putLimit, error) {
+	if p.puts != nil {
+		return p.puts, nil
 	}
-	if err := b.open(); err != nil {
-		return nil, err
-	}
-	ctx, cancel := b.bounded(ctx)
-	defer cancel()
-	payload := payloadOf(putBytes)
-	times, took, cpu, err := b.closed(ctx, putsAtOnce, func(ctx context.Context) (time.Duration, error) { return b.limits.put(ctx, payload) })
+	store, err := p.bucket(ctx, rawBucket)
 	if err != nil {
 		return nil, err
 	}
-	bytes := float64(len(times)) * putBytes
-	b.limits.puts = &putLimit{mbps: bytes / mb / took, cpuPerGiB: cpu / bytes * gib, latency: quantilesOf(times)}
-	return b.limits.puts, nil
-}
-
-// rawEtcd: small values, one at a time.
-func (b *bench) rawEtcd(ctx context.Context) (*etcdLimit, error) {
-	if b.limits.etcdPuts != nil {
-		return b.limits.etcdPuts, nil
-	}
-	if err := b.open(); err != nil {
+	ctx, cancel := p.b.bounded(ctx)
+	defer cancel()
+	payload := payloadOf(putBytes)
+	before, err := cpuOf([]programs{p.programs()})
+	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := b.bounded(ctx)
-	defer cancel()
-	times, took, _, err := b.closed(ctx, 1, func(ctx context.Context) (time.Duration, error) {
+	var count, keys atomic.Int64
+	times, took, cpu, err := p.b.closed(ctx, putsAtOnce, func(ctx context.Context) (time.Duration, error) {
+		key := fmt.Sprintf("puts/%d", keys.Add(1))
 		began := time.Now()
-		err := b.limits.etcd.put(ctx, []byte("key"), noise()[:entryBytes])
-		return time.Since(began), err
+		if err := store.Put(ctx, key, payload); err != nil {
+			return 0, err
+		}
+		count.Add(1)
+		return time.Since(began), store.Delete(ctx, key)
 	})
 	if err != nil {
 		return nil, err
 	}
-	b.limits.etcdPuts = &etcdLimit{perSecond: float64(len(times)) / took, latency: quantilesOf(times)}
-	return b.limits.etcdPuts, nil
+	after, err := cpuOf([]programs{p.programs()})
+	bytes := float64(len(times)) * putBytes
+	p.puts = &putLimit{
+		mbps: bytes / mb / took, cpuPerGiB: cpu / bytes * gib, latency: quantilesOf(times),
+		storePerGiB: (after[0] - before[0]) / float64(count.Load()) / putBytes * gib, // its warm-up included
+	}
+	return p.puts, err
 }
 
 // pair is the least that an ack can take: one PUT of the size of a flush and one put into etcd, at the rate of the flushes.
-func (b *bench) pair(ctx context.Context, rate float64, size int) (quantiles, error) {
-	if err := b.open(); err != nil {
+func (p *place) pair(ctx context.Context, rate float64, size int) (quantiles, error) {
+	store, err := p.bucket(ctx, rawBucket)
+	if err != nil {
 		return quantiles{}, err
 	}
-	ctx, cancel := b.bounded(ctx)
+	etcd, err := p.b.putter()
+	if err != nil {
+		return quantiles{}, err
+	}
+	ctx, cancel := p.b.bounded(ctx)
 	defer cancel()
-	p := pace{rate: rate, warm: b.warm(), length: b.o.seconds}
+	paced := pace{rate: rate, warm: p.b.warm(), length: p.b.o.seconds}
 	payload := payloadOf(size)
-	times := make([]time.Duration, p.count())
+	times := make([]time.Duration, paced.count())
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(pairsAtOnce)
-	err := p.run(gctx, func(i int, due time.Time) {
+	err = paced.run(gctx, func(i int, due time.Time) {
+		key := p.key()
 		g.Go(func() error {
-			key := fmt.Sprintf("data/%d", b.limits.keys.Add(1))
-			if err := b.limits.store.Put(gctx, key, payload); err != nil {
+			if err := store.Put(gctx, key, payload); err != nil {
 				return err
 			}
-			err := b.limits.etcd.put(gctx, []byte("key"), noise()[:entryBytes])
+			err := etcd.put(gctx, []byte("key"), noise()[:entryBytes])
 			times[i] = time.Since(due)
 			return err
 		})
 	})
-	err = errors.Join(g.Wait(), err)
-	return quantilesOf(times[p.first():]), err
+	err = errors.Join(g.Wait(), err, p.empty(ctx, rawBucket))
+	return quantilesOf(times[paced.first():]), err
 }
 
-// generator is what the load generator reaches against a broker that discards.
-func (b *bench) generator(ctx context.Context, s shape) (flow, error) {
-	if f, ok := b.limits.generators[s]; ok {
-		return f, nil
+// beside is the broker that discards, with raw operations of as many bytes beside it, against this place's store. what is
+// the role's argument.
+func (p *place) beside(what string) ([]string, error) {
+	d := p.besides[what]
+	if d == nil {
+		var err error
+		if d, err = p.b.start("broker that discards", roleDiscard, what, p.url(rawBucket)); err != nil {
+			return nil, err
+		}
+		p.besides[what] = d
 	}
-	brokers, err := b.discardBroker()
-	if err != nil {
-		return flow{}, err
-	}
-	ctx, cancel := b.bounded(ctx)
-	defer cancel()
-	f, err := flood{brokers: brokers, topic: topicName(s.partitions), producers: s.producers, warm: b.warm(), length: b.o.seconds}.run(ctx)
-	if err != nil {
-		return flow{}, err
-	}
-	if b.limits.generators == nil {
-		b.limits.generators = map[shape]flow{}
-	}
-	b.limits.generators[s] = f
-	return f, nil
+	return addressOf(d), nil
 }
 
-func (b *bench) discardBroker() ([]string, error) {
+// alone is the broker that discards and does nothing else.
+func (b *bench) alone() ([]string, error) {
 	var err error
-	if b.discarder == nil {
-		if b.discarder, err = b.start("broker that discards", roleDiscard); err != nil {
+	if b.quiet == nil {
+		if b.quiet, err = b.start("broker that discards", roleDiscard, besideNothing, ""); err != nil {
 			return nil, err
 		}
 	}
-	return []string{strings.TrimPrefix(b.discarder.Log(), "ready ")}, nil
+	return addressOf(b.quiet), nil
 }
 
-// freeAgent is what all cores could do if the agent itself cost nothing: what the generator and the raw PUTs need is left.
-func freeAgent(generator flow, puts *putLimit) float64 {
-	return float64(runtime.NumCPU()) / (generator.selfCPUPerGiB + puts.cpuPerGiB) * gib / mb
+func addressOf(d *process.Process) []string { return []string{strings.TrimPrefix(d.Log(), "ready ")} }
+
+// generator is what the load generator reaches against a broker that discards, with raw PUTs of the same bytes beside it.
+func (p *place) generator(ctx context.Context, s shape) (flow, error) {
+	if f, ok := p.clients[s]; ok {
+		return f, nil
+	}
+	brokers, err := p.beside(besidePuts)
+	if err != nil {
+		return flow{}, err
+	}
+	ctx, cancel := p.b.bounded(ctx)
+	defer cancel()
+	f, err := flood{system: system{kafka: brokers}, topic: topicName(s.partitions), producers: s.producers, warm: p.b.warm(), length: p.b.o.seconds}.run(ctx)
+	if err != nil {
+		return flow{}, err
+	}
+	p.clients[s] = f
+	return f, p.empty(ctx, rawBucket)
 }

@@ -33,20 +33,18 @@ func producer(brokers []string, topic string, more ...kgo.Opt) (*kgo.Client, err
 
 // flood is as much load as some producers can make.
 type flood struct {
-	brokers   []string
+	system    system
 	topic     string
 	producers int
 	warm      time.Duration
 	length    time.Duration
-	// server, if set, gives the CPU seconds that the broker has used so far.
-	server func(context.Context) (float64, error)
 }
 
 // flow is what came of a flood.
 type flow struct {
-	mbps            float64
-	selfCPUPerGiB   float64 // of the generator
-	serverCPUPerGiB float64
+	mbps          float64
+	selfCPUPerGiB float64   // of the generator
+	cpuPerGiB     []float64 // of the system's programs, by group
 }
 
 // run sends records for the warm-up and the length, and counts what was acked within the length.
@@ -70,7 +68,7 @@ func (f flood) run(ctx context.Context) (flow, error) {
 
 // produce sends until over ends, and then waits for the acks.
 func (f flood) produce(ctx, over context.Context, acked *atomic.Int64) error {
-	cl, err := producer(f.brokers, f.topic)
+	cl, err := producer(f.system.kafka, f.topic)
 	if err != nil {
 		return err
 	}
@@ -98,18 +96,17 @@ func (f flood) produce(ctx, over context.Context, acked *atomic.Int64) error {
 
 // reading is one look at the counters.
 type reading struct {
-	at           time.Time
-	acked        int64
-	self, server float64
+	at    time.Time
+	acked int64
+	self  float64
+	cpu   []float64
 }
 
-func (f flood) read(ctx context.Context, acked *atomic.Int64) (reading, error) {
-	r := reading{}
+func (f flood) read(acked *atomic.Int64) (reading, error) {
+	var r reading
 	var err error
-	if f.server != nil {
-		if r.server, err = f.server(ctx); err != nil {
-			return r, err
-		}
+	if r.cpu, err = cpuOf(f.system.programs); err != nil {
+		return r, err
 	}
 	if r.self, err = selfCPU(); err != nil {
 		return r, err
@@ -122,7 +119,7 @@ func (f flood) watch(ctx context.Context, acked *atomic.Int64) (flow, error) {
 	if err := wait(ctx, f.warm); err != nil {
 		return flow{}, err
 	}
-	from, err := f.read(ctx, acked)
+	from, err := f.read(acked)
 	if err != nil {
 		return flow{}, err
 	}
@@ -131,15 +128,16 @@ func (f flood) watch(ctx context.Context, acked *atomic.Int64) (flow, error) {
 			return flow{}, err
 		}
 	}
-	to, err := f.read(ctx, acked)
+	to, err := f.read(acked)
 	if err != nil {
 		return flow{}, err
 	}
 	bytes := float64(to.acked - from.acked)
-	return flow{
-		mbps:          bytes / mb / to.at.Sub(from.at).Seconds(),
-		selfCPUPerGiB: (to.self - from.self) / bytes * gib, serverCPUPerGiB: (to.server - from.server) / bytes * gib,
-	}, nil
+	out := flow{mbps: bytes / mb / to.at.Sub(from.at).Seconds(), selfCPUPerGiB: (to.self - from.self) / bytes * gib}
+	for i := range to.cpu {
+		out.cpuPerGiB = append(out.cpuPerGiB, (to.cpu[i]-from.cpu[i])/bytes*gib)
+	}
+	return out, nil
 }
 
 // selfCPU is the CPU time of this process, in seconds.

@@ -17,23 +17,25 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+const sectionMany = "Many partitions, members, connections"
+
 // partitions measures many partitions with one record a second each, as many small sources make them: acks, the way to a consumer, and
 // what coordinator and agents need for it.
-func (b *bench) partitions(ctx context.Context, n int) error {
-	n = b.scaled(n)
-	c, err := b.startCluster(fmt.Sprint("partitions-", n))
+func (p *place) partitions(ctx context.Context, n int) error {
+	n = p.b.scaled(n)
+	c, err := p.startCluster(clusterConfig{name: fmt.Sprint("partitions-", n)})
 	if err != nil {
 		return err
 	}
 	defer c.stop()
-	ctx, cancel := context.WithTimeout(ctx, b.warm()+b.o.seconds+4*settle)
+	ctx, cancel := context.WithTimeout(ctx, p.b.warm()+p.b.o.seconds+4*settle)
 	defer cancel()
 	if err := createTopic(ctx, c.kafka, "many", n); err != nil {
 		return err
 	}
 	var acks, ways quantiles
 	load := func(ctx context.Context) error {
-		acks, ways, err = b.trickle(ctx, c, n)
+		acks, ways, err = p.b.trickle(ctx, c, n)
 		return err
 	}
 	var agents, coordinator float64
@@ -47,14 +49,14 @@ func (b *bench) partitions(ctx context.Context, n int) error {
 		return err
 	}
 	name := fmt.Sprintf("%d partitions at 1/s", n)
-	b.report.add(name+", ack p50", acks.p50, "ms")
-	b.report.add(name+", ack p99", acks.p99, "ms")
-	b.report.add(name+", to a consumer p50", ways.p50, "ms")
-	b.report.add(name+", to a consumer p99", ways.p99, "ms")
-	b.report.add(name+", CPU of the agents", agents, "cores")
-	b.report.add(name+", CPU of the coordinator", coordinator, "cores")
-	b.report.add(name+", memory of the agents", float64(agentsRSS)/mb, "MB")
-	b.report.add(name+", memory of the coordinator", float64(coordinatorRSS)/mb, "MB")
+	p.b.report.add(sectionMany, name+", ack p50", acks.p50, "ms")
+	p.b.report.add(sectionMany, name+", ack p99", acks.p99, "ms")
+	p.b.report.add(sectionMany, name+", to a consumer p50", ways.p50, "ms")
+	p.b.report.add(sectionMany, name+", to a consumer p99", ways.p99, "ms")
+	p.b.report.add(sectionMany, name+", CPU of the agents", agents, "cores")
+	p.b.report.add(sectionMany, name+", CPU of the coordinator", coordinator, "cores")
+	p.b.report.add(sectionMany, name+", memory of the agents", float64(agentsRSS)/mb, "MB")
+	p.b.report.add(sectionMany, name+", memory of the coordinator", float64(coordinatorRSS)/mb, "MB")
 	return nil
 }
 
@@ -130,9 +132,11 @@ func (p pace) scatter(ctx context.Context, brokers []string, partitions int) (*s
 }
 
 // connections measures what connections cost that do nothing.
-func (b *bench) connections(ctx context.Context, n int) error {
-	n = b.scaled(n)
-	c, err := b.startCluster("connections", "--max-connections", "6000", "--max-connections-per-address", "6000", "--memory-bytes", fmt.Sprint(2<<30))
+func (p *place) connections(ctx context.Context, n int) error {
+	n = p.b.scaled(n)
+	c, err := p.startCluster(clusterConfig{name: "connections", agent: []string{
+		"--max-connections", "6000", "--max-connections-per-address", "6000", "--memory-bytes", fmt.Sprint(2 << 30),
+	}})
 	if err != nil {
 		return err
 	}
@@ -163,8 +167,8 @@ func (b *bench) connections(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
-	b.report.add(fmt.Sprintf("%d idle connections, memory each", n), float64(after.rss-before.rss)/float64(n)/1e3, "kB")
-	b.report.add(fmt.Sprintf("%d idle connections, opened", n), float64(n)/took.Seconds(), "/s")
+	p.b.report.add(sectionMany, fmt.Sprintf("%d idle connections, memory each", n), float64(after.rss-before.rss)/float64(n)/1e3, "kB")
+	p.b.report.add(sectionMany, fmt.Sprintf("%d idle connections, opened", n), float64(n)/took.Seconds(), "/s")
 	return nil
 }
 
@@ -271,9 +275,9 @@ func (m *member) takePart(ctx context.Context, all int, complete <-chan struct{}
 var errRejoin = errors.New("the group rebalances")
 
 // group measures how long a group of many members takes to be stable: when all come at once, and when one more comes.
-func (b *bench) group(ctx context.Context, n int) error {
-	n = b.scaled(n)
-	c, err := b.startCluster("group", "--max-connections-per-address", "3000")
+func (p *place) group(ctx context.Context, n int) error {
+	n = p.b.scaled(n)
+	c, err := p.startCluster(clusterConfig{name: "group", agent: []string{"--max-connections-per-address", "3000"}})
 	if err != nil {
 		return err
 	}
@@ -308,8 +312,8 @@ func (b *bench) group(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
-	b.report.add(fmt.Sprintf("group of %d, all come at once: stable after", n), all.Seconds()*1e3, "ms")
-	b.report.add(fmt.Sprintf("group of %d, all join again: stable after", n), again.Seconds()*1e3, "ms")
+	p.b.report.add(sectionMany, fmt.Sprintf("group of %d, all come at once: stable after", n), all.Seconds()*1e3, "ms")
+	p.b.report.add(sectionMany, fmt.Sprintf("group of %d, all join again: stable after", n), again.Seconds()*1e3, "ms")
 	began := time.Now()
 	g, gctx := errgroup.WithContext(ctx)
 	for _, m := range members {
@@ -323,6 +327,6 @@ func (b *bench) group(ctx context.Context, n int) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	b.report.add(fmt.Sprintf("group of %d, all leave: empty after", n), time.Since(began).Seconds()*1e3, "ms")
+	p.b.report.add(sectionMany, fmt.Sprintf("group of %d, all leave: empty after", n), time.Since(began).Seconds()*1e3, "ms")
 	return nil
 }

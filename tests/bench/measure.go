@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -16,115 +17,157 @@ var shapes = []shape{{1, 1}, {4, 1}, {1, 16}, {4, 16}}
 
 func (s shape) String() string { return fmt.Sprintf("%dx%d", s.producers, s.partitions) }
 
-func (b *bench) reportPuts(ctx context.Context) error {
-	l, err := b.rawPuts(ctx)
+// figure is the name of its figure.
+func (s shape) figure() string { return fmt.Sprintf("produce, %d to %d", s.producers, s.partitions) }
+
+func (p *place) reportPuts(ctx context.Context) error {
+	l, err := p.rawPuts(ctx)
 	if err != nil {
 		return err
 	}
-	b.report.add("raw PUT of 8 MiB, 4 at once", l.mbps, "MB/s")
-	b.report.add("raw PUT of 8 MiB, CPU", l.cpuPerGiB, "s/GiB")
-	b.report.add("raw PUT of 8 MiB, p50", l.latency.p50, "ms")
-	b.report.add("raw PUT of 8 MiB, p99", l.latency.p99, "ms")
+	p.add("raw PUT of 8 MiB, 4 at once", l.mbps, "MB/s")
+	p.add("raw PUT of 8 MiB, CPU", l.cpuPerGiB, "s/GiB").of(part{"and of the store", l.storePerGiB})
+	p.add("raw PUT of 8 MiB, p50", l.latency.p50, "ms").of(part{"p99", l.latency.p99})
 	return nil
 }
 
-func (b *bench) reportEtcd(ctx context.Context) error {
-	l, err := b.rawEtcd(ctx)
+// reportEtcd: small values, one at a time.
+func (p *place) reportEtcd(ctx context.Context) error {
+	etcd, err := p.b.putter()
 	if err != nil {
 		return err
 	}
-	b.report.add("etcd put of 512 B, one in flight", l.perSecond, "/s")
-	b.report.add("etcd put of 512 B, p50", l.latency.p50, "ms")
-	b.report.add("etcd put of 512 B, p99", l.latency.p99, "ms")
+	ctx, cancel := p.b.bounded(ctx)
+	defer cancel()
+	times, took, _, err := p.b.closed(ctx, 1, func(ctx context.Context) (time.Duration, error) {
+		began := time.Now()
+		err := etcd.put(ctx, []byte("key"), noise()[:entryBytes])
+		return time.Since(began), err
+	})
+	if err != nil {
+		return err
+	}
+	q := quantilesOf(times)
+	p.add("etcd put of 512 B, one in flight", float64(len(times))/took, "/s")
+	p.add("etcd put of 512 B, p50", q.p50, "ms").of(part{"p99", q.p99})
 	return nil
+}
+
+func (p *place) add(name string, value float64, unit string, limits ...limit) *figure {
+	return p.b.report.add(p.section(), name, value, unit, limits...)
+}
+
+// region is the one region for all that needs no shadow.
+func (p *place) region() (*cluster, error) {
+	var err error
+	if p.single == nil {
+		p.single, err = p.startCluster(clusterConfig{name: "single"})
+	}
+	return p.single, err
 }
 
 // produce measures throughput.
-func (b *bench) produce(ctx context.Context, s shape) error {
-	puts, err := b.rawPuts(ctx)
+func (p *place) produce(ctx context.Context, s shape) error {
+	puts, err := p.rawPuts(ctx)
 	if err != nil {
 		return err
 	}
-	generator, err := b.generator(ctx, s)
+	generator, err := p.generator(ctx, s)
 	if err != nil {
 		return err
 	}
-	r, err := b.single()
+	c, err := p.region()
 	if err != nil {
 		return err
 	}
-	f, err := b.flood(ctx, r, s)
+	f, err := p.b.profiled(ctx, c, p.kind+"-"+s.String(), func(ctx context.Context) (flow, error) { return p.b.flood(ctx, c.system(), s) })
 	if err != nil {
 		return err
 	}
-	name := fmt.Sprintf("produce, %d to %d", s.producers, s.partitions)
-	b.report.add(name, f.mbps, "MB/s",
-		limit{Name: "raw PUT", Value: puts.mbps}, limit{Name: "generator alone", Value: generator.mbps},
-		limit{Name: "free agent", Value: freeAgent(generator, puts)})
-	b.report.add(name+", CPU of gnomon", f.serverCPUPerGiB, "s/GiB", limit{Name: "raw PUT", Value: puts.cpuPerGiB})
-	b.report.add(name+", CPU of the generator", f.selfCPUPerGiB, "s/GiB", limit{Name: "generator alone", Value: generator.selfCPUPerGiB})
-	if b.report.produce == nil {
-		b.report.produce = map[shape]float64{}
+	p.add(s.figure(), f.mbps, "MB/s", limit{Name: "generator with PUTs of the same bytes", Value: generator.mbps}, limit{Name: "raw PUT", Value: puts.mbps}).aim(aimThroughput)
+	total, parts := f.cpu(c.system().programs)
+	p.add(s.figure()+", CPU", total, "s/GiB").aim(aimCPU).of(parts...)
+	p.add(s.figure()+", CPU of the generator", f.selfCPUPerGiB, "s/GiB", limit{Name: "its limit's", Value: generator.selfCPUPerGiB})
+	one, four := p.b.report.find(p.section(), shape{1, 1}.figure()), p.b.report.find(p.section(), shape{4, 16}.figure())
+	if s == (shape{4, 16}) && one > 0 {
+		p.add("one producer to 1, as a share", one, "MB/s", limit{Name: "four producers to 16", Value: four})
 	}
-	b.report.produce[s] = f.mbps
 	return nil
 }
 
-func (b *bench) flood(ctx context.Context, r *region, s shape) (flow, error) {
+// cpu gives the CPU of the system itself, and of each group of its programs.
+func (f flow) cpu(groups []programs) (total float64, parts []part) {
+	for i, g := range groups {
+		name := g.name
+		switch {
+		case len(g.all) == 0:
+			continue
+		case g.beside:
+			name = "and " + name
+		default:
+			total += f.cpuPerGiB[i]
+		}
+		parts = append(parts, part{name, f.cpuPerGiB[i]})
+	}
+	return total, parts
+}
+
+func (b *bench) flood(ctx context.Context, s system, load shape) (flow, error) {
 	ctx, cancel := b.bounded(ctx)
 	defer cancel()
-	topic := topicName(s.partitions)
-	if err := createTopic(ctx, r.at.Kafka, topic, s.partitions); err != nil {
+	topic := topicName(load.partitions)
+	if err := createTopic(ctx, s.kafka, topic, load.partitions); err != nil {
 		return flow{}, err
 	}
+	return flood{system: s, topic: topic, producers: load.producers, warm: b.warm(), length: b.o.seconds}.run(ctx)
+}
+
+// profiled runs a load, and takes CPU profiles of the region's processes meanwhile if that was asked for.
+func (b *bench) profiled(ctx context.Context, c *cluster, name string, load func(context.Context) (flow, error)) (flow, error) {
 	var out flow
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		var err error
-		out, err = flood{
-			brokers: r.at.Kafka, topic: topic, producers: s.producers, warm: b.warm(), length: b.o.seconds,
-			server: func(ctx context.Context) (float64, error) {
-				u, err := r.usage(ctx)
-				return u.cpuSeconds, err
-			},
-		}.run(gctx)
+		out, err = load(gctx)
 		return err
 	})
 	if b.o.profiles != "" {
-		g.Go(func() error {
-			if err := wait(gctx, b.warm()); err != nil {
-				return err
-			}
-			return r.profile(gctx, b.o.seconds, filepath.Join(b.o.profiles, s.String()+".cpu"))
-		})
+		for process, url := range c.admins() {
+			g.Go(func() error {
+				if err := wait(gctx, b.warm()); err != nil {
+					return err
+				}
+				return profile(gctx, url, b.o.seconds, filepath.Join(b.o.profiles, name+"-"+process+".cpu"))
+			})
+		}
 	}
 	return out, g.Wait()
 }
 
 // latency measures acks at a rate of records a second.
-func (b *bench) latency(ctx context.Context, rate int) error {
-	alone, err := b.generatorLatency(ctx, rate)
+func (p *place) latency(ctx context.Context, rate int) error {
+	alone, err := p.b.generatorLatency(ctx, rate)
 	if err != nil {
 		return err
 	}
-	r, err := b.single()
+	c, err := p.region()
 	if err != nil {
 		return err
 	}
-	s, least, err := b.paced(ctx, r, rate, func(ctx context.Context, s pace) (*stream, error) {
-		return s.send(ctx, r.at.Kafka, topicName(16))
+	s, least, err := p.paced(ctx, c, rate, func(ctx context.Context, s pace) (*stream, error) {
+		return s.send(ctx, c.kafka, topicName(16))
 	})
 	if err != nil {
 		return err
 	}
 	got, name := s.ackLatency(), fmt.Sprintf("ack at %d/s", rate)
-	b.report.add(name+", p50", got.p50, "ms", limit{Name: least.name(), Value: least.p50}, limit{Name: "generator alone", Value: alone.p50})
-	b.report.add(name+", p99", got.p99, "ms", limit{Name: least.name(), Value: least.p99}, limit{Name: "generator alone", Value: alone.p99})
+	p.add(name+", p50", got.p50, "ms", limit{Name: least.name(), Value: least.p50}, limit{Name: "generator alone", Value: alone.p50}).aim(aimAckP50)
+	p.add(name+", p99", got.p99, "ms", limit{Name: least.name(), Value: least.p99}, limit{Name: "generator alone", Value: alone.p99}).aim(aimAckP99)
 	return nil
 }
 
 func (b *bench) generatorLatency(ctx context.Context, rate int) (quantiles, error) {
-	brokers, err := b.discardBroker()
+	brokers, err := b.alone()
 	if err != nil {
 		return quantiles{}, err
 	}
@@ -153,8 +196,8 @@ func (l leastAck) name() string {
 }
 
 // paced sends a stream to a region, and then measures what its flushes cost by themselves.
-func (b *bench) paced(ctx context.Context, r *region, rate int, send func(context.Context, pace) (*stream, error)) (*stream, leastAck, error) {
-	s, from, to, err := b.observed(ctx, r, rate, send)
+func (p *place) paced(ctx context.Context, c *cluster, rate int, send func(context.Context, pace) (*stream, error)) (*stream, leastAck, error) {
+	s, from, to, err := p.observed(ctx, c, rate, send)
 	if err != nil {
 		return nil, leastAck{}, err
 	}
@@ -163,22 +206,22 @@ func (b *bench) paced(ctx context.Context, r *region, rate int, send func(contex
 		return nil, leastAck{}, fmt.Errorf("%.0f flushes", flushes)
 	}
 	least := leastAck{bytes: int((to.flushBytes - from.flushBytes) / flushes), rate: flushes / (s.warm + s.length).Seconds()}
-	least.quantiles, err = b.pair(ctx, least.rate, least.bytes)
+	least.quantiles, err = p.pair(ctx, least.rate, least.bytes)
 	return s, least, err
 }
 
-func (b *bench) observed(ctx context.Context, r *region, rate int, send func(context.Context, pace) (*stream, error)) (s *stream, from, to usage, err error) {
-	ctx, cancel := b.bounded(ctx)
+func (p *place) observed(ctx context.Context, c *cluster, rate int, send func(context.Context, pace) (*stream, error)) (s *stream, from, to usage, err error) {
+	ctx, cancel := p.b.bounded(ctx)
 	defer cancel()
-	if err = createTopic(ctx, r.at.Kafka, topicName(16), 16); err != nil {
+	if err = createTopic(ctx, c.kafka, topicName(16), 16); err != nil {
 		return nil, from, to, err
 	}
-	if from, err = r.usage(ctx); err != nil {
+	if from, err = c.usage(ctx); err != nil {
 		return nil, from, to, err
 	}
-	if s, err = send(ctx, b.pace(rate)); err != nil {
+	if s, err = send(ctx, p.b.pace(rate)); err != nil {
 		return nil, from, to, err
 	}
-	to, err = r.usage(ctx)
+	to, err = c.usage(ctx)
 	return s, from, to, err
 }

@@ -42,7 +42,7 @@ func play(ctx context.Context, role string) int {
 		}
 		return 0
 	case roleDiscard:
-		if err := discard(ctx, os.Stdout); err != nil {
+		if err := discard(ctx, os.Stdout, os.Args[1:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}

@@ -3,70 +3,56 @@ package main
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
-	"connectrpc.com/connect"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
-
-	"github.com/gnomon-stream/gnomon/internal/dev"
-	"github.com/gnomon-stream/gnomon/pkg/adminpb"
-	"github.com/gnomon-stream/gnomon/pkg/adminpb/adminpbconnect"
 )
 
 // shadowRate is 5 MB/s.
 const shadowRate = 5_000_000 / recordBytes
 
-// shadowLag measures the time from a record's ack in region a until a reader in region b has it.
-func (b *bench) shadowLag(ctx context.Context) error {
-	a, err := b.startRegion("pair", "a")
+// link measures a shadow: how far it is behind at a modest rate, and how fast it catches up.
+func (p *place) link(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, p.b.warm()+2*p.b.o.seconds+10*settle)
+	defer cancel()
+	x, err := p.startPair(ctx, "link")
 	if err != nil {
 		return err
 	}
-	shadow, err := b.startRegion("pair", "b")
-	if err != nil {
+	defer x.stop()
+	if err := p.lag(ctx, x); err != nil {
 		return err
 	}
-	if err := b.awaitLink(ctx, shadow); err != nil {
-		return err
-	}
+	return p.backlog(ctx, x)
+}
+
+// lag measures the time from a record's ack in region a until a reader in region b has it.
+func (p *place) lag(ctx context.Context, x *pair) error {
 	var readAt []time.Time
-	s, least, err := b.paced(ctx, a, shadowRate, func(ctx context.Context, p pace) (*stream, error) {
+	s, least, err := p.paced(ctx, x.a, shadowRate, func(ctx context.Context, paced pace) (*stream, error) {
 		var err error
 		var s *stream
-		s, readAt, err = p.sendAndRead(ctx, a.at.Kafka, shadow.at.Kafka, topicName(16))
+		s, readAt, err = paced.sendAndRead(ctx, x.a.kafka, x.b.kafka, topicName(16))
 		return s, err
 	})
 	if err != nil {
 		return err
 	}
+	lag, ack := s.lag(readAt), s.ackLatency()
+	p.add("shadow at 5 MB/s, lag p50", lag.p50, "ms", limit{Name: least.name(), Value: least.p50}, limit{Name: "ack in region a", Value: ack.p50})
+	p.add("shadow at 5 MB/s, lag p99", lag.p99, "ms", limit{Name: least.name(), Value: least.p99}, limit{Name: "ack in region a", Value: ack.p99})
+	return nil
+}
+
+// lag is from a record's ack until it was read elsewhere.
+func (s *stream) lag(readAt []time.Time) quantiles {
 	var all []time.Duration
 	for i := s.first(); i < len(readAt); i++ {
 		all = append(all, max(readAt[i].Sub(s.acked[i]), 0))
 	}
-	lag, ack := quantilesOf(all), s.ackLatency()
-	name := "shadow at 5 MB/s, lag"
-	b.report.add(name+" p50", lag.p50, "ms", limit{Name: least.name(), Value: least.p50}, limit{Name: "ack in region a", Value: ack.p50})
-	b.report.add(name+" p99", lag.p99, "ms", limit{Name: least.name(), Value: least.p99}, limit{Name: "ack in region a", Value: ack.p99})
-	return nil
-}
-
-func (b *bench) awaitLink(ctx context.Context, at *region) error {
-	ctx, cancel := context.WithTimeout(ctx, settle)
-	defer cancel()
-	client := adminpbconnect.NewShadowServiceClient(http.DefaultClient, at.at.Admin)
-	for {
-		resp, err := client.Status(ctx, connect.NewRequest(&adminpb.StatusRequest{Link: dev.LinkName}))
-		if err == nil && resp.Msg.State == "ACTIVE" {
-			return nil
-		}
-		if werr := wait(ctx, 20*time.Millisecond); werr != nil {
-			return fmt.Errorf("link %s is not active: %w", dev.LinkName, errors.Join(err, werr))
-		}
-	}
+	return quantilesOf(all)
 }
 
 // sendAndRead sends a stream in one place and reads it in another. It returns when every record was read.
@@ -104,5 +90,6 @@ func (p pace) sendAndRead(ctx context.Context, to, from []string, topic string) 
 		s, err = p.send(gctx, to, topic)
 		return err
 	})
-	return s, readAt, g.Wait()
+	err = g.Wait()
+	return s, readAt, err
 }

@@ -73,6 +73,9 @@ func (s *Server) Start() error {
 	return nil
 }
 
+// PID is the process id; the process must run.
+func (s *Server) PID() int { return s.process.Process.Pid }
+
 // Kill ends the process by SIGKILL, and returns once it is gone.
 func (s *Server) Kill() error { return s.end(syscall.SIGKILL) }
 
