@@ -30,6 +30,7 @@ type bench struct {
 	etcd      *etcdPutter
 	quiet     *process.Process // the broker that discards, and does nothing else
 	processes []*process.Process
+	javas     []*java
 	killed    map[*process.Process]bool
 }
 
@@ -43,7 +44,10 @@ func run(ctx context.Context, o options) (r *report, err error) {
 		return nil, err
 	}
 	b := &bench{o: o, dir: dir, report: newReport(o), killed: map[*process.Process]bool{}}
-	defer func() { err = errors.Join(err, b.close()) }()
+	defer func() {
+		b.report.Busy[1] = loadAverage()
+		err = errors.Join(err, b.close())
+	}()
 	var missing []string // stores that cannot be had
 	for _, m := range measurements(o.stores) {
 		if !o.wants(m) || slices.Contains(missing, m.store) {
@@ -62,7 +66,6 @@ func run(ctx context.Context, o options) (r *report, err error) {
 			return b.report, fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
-	b.report.Busy[1] = loadAverage()
 	return b.report, nil
 }
 
@@ -76,6 +79,9 @@ func (b *bench) measure(ctx context.Context, m measurement) error {
 
 // close ends all processes and removes all data.
 func (b *bench) close() error {
+	for _, j := range b.javas {
+		j.kill()
+	}
 	errs := []error{b.leave()}
 	for _, p := range b.processes {
 		select {

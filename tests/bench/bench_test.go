@@ -4,13 +4,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gnomon-stream/gnomon/internal/process"
 )
 
 // TestMain is what this program becomes when a measurement starts it again.
@@ -77,9 +81,9 @@ func TestDirectory(t *testing.T) {
 func TestMany(t *testing.T) {
 	r := smoke(t, "-only", "^(partitions|group|connections|sequencer|start)")
 	for section, names := range map[string][]string{
-		sectionMany: {"100 partitions at 1/s, ack p99", "group of 10, all leave: empty after", "50 idle connections, opened", "sequencer, bytes of metalog an extent"},
+		sectionMany: {"100 partitions at 1/s, ack p99", "group of 10 members, all leave: empty after", "50 idle connections, opened", "sequencer, bytes of metalog an extent"},
 		"Start-up": {
-			"1000 partitions, coordinator ready after", "memory a partition, coordinator", "100,000 spans, agent ready after", "memory a span, coordinator",
+			"1,000 partitions, coordinator ready after", "memory a partition, coordinator", "100,000 spans, agent ready after", "memory a span, coordinator",
 			"snapshot a span",
 		},
 	} {
@@ -94,9 +98,71 @@ func TestMany(t *testing.T) {
 func TestFailover(t *testing.T) {
 	r := smoke(t, "-only", "^failover/1$")
 	for _, source := range []string{"lost", "alive"} {
-		if r.find("Failover", "1 topics, source "+source+", command to first ack") == 0 {
+		if r.find("Failover", "1 topic, source "+source+", command to first ack") == 0 {
 			t.Errorf("source %s: not measured", source)
 		}
+	}
+}
+
+// TestLoss: a region is lost under clients; what they had and what they get is counted. That none of it may be lost or come twice is
+// not this test's matter, but that of tests/e2e and tests/history.
+func TestLoss(t *testing.T) {
+	o, err := parse([]string{"-seconds", "1", "-dir", t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{o: o, dir: o.dir, report: newReport(o), killed: map[*process.Process]bool{}}
+	p, err := b.at(t.Context(), storeDirectory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := p.loseRegion(t.Context())
+	if err := errors.Join(err, b.close()); err != nil {
+		t.Fatal(err)
+	}
+	if out.next <= 0 || out.next > settle {
+		t.Errorf("the next record came after %s", out.next)
+	}
+}
+
+// TestGroup: what a group got twice, and first at the second region.
+func TestGroup(t *testing.T) {
+	g := &group{seen: map[uint64]bool{}}
+	killed := time.Now()
+	for _, n := range []uint64{1, 2, 3} {
+		g.note(n, false)
+	}
+	if _, err := g.outcome(killed, nil); err == nil {
+		t.Error("nothing new was read, and that was no error")
+	}
+	for _, n := range []uint64{2, 3, 4, 5} {
+		g.note(n, true)
+	}
+	out, err := g.outcome(killed, []uint64{1, 2, 3, 4, 6})
+	if err != nil || out.twice != 2 || out.lost != 1 || out.next <= 0 {
+		t.Errorf("got %+v, %v, want 2 twice and 1 lost", out, err)
+	}
+}
+
+// TestBeside: for each 8 MiB that pass there is one object, however the bytes come, and whoever brings them.
+func TestBeside(t *testing.T) {
+	ctx, fail := context.WithCancelCause(t.Context())
+	defer fail(nil)
+	b, err := newBeside(ctx, besidePuts, "file://"+t.TempDir(), fail)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const objects, chunks = 6, 64
+	var all sync.WaitGroup
+	for range chunks {
+		all.Go(func() { b.passed(ctx, (objects*putBytes+putBytes/2)/chunks) })
+	}
+	all.Wait()
+	for range putsAtOnce { // all are done once all slots are had
+		b.slots <- struct{}{}
+	}
+	if n := b.count.Load(); n != objects || ctx.Err() != nil {
+		t.Errorf("%d objects, want %d: %v", n, objects, context.Cause(ctx))
 	}
 }
 
@@ -108,7 +174,7 @@ func TestWrite(t *testing.T) {
 	for format, want := range map[string][]string{
 		formatMarkdown: {
 			"### Store\n\n| figure | value | limit | value | ratio | first target | goal |\n|---|---|---|---|---|---|---|\n",
-			"| rate | 300 MB/s | most | 400 | 0.75 | ≥ 0.70 met | ≥ 0.90 missed |\n|  |  | disk | 1000 | 0.30 |  |  |\n",
+			"| rate | 300 MB/s | most | 400 | 0.75 | ≥ 0.70 met | ≥ 0.90 missed |\n|  |  | disk | 1,000 | 0.30 |  |  |\n",
 			"| cost (one 1.00, other 0.50) | 1.50 s/GiB |  |  |  | ≤ 2.00 met | ≤ 1.30 missed |\n",
 		},
 		formatText: {"STORE\n", "rate ", "≥ 0.70 met"},

@@ -74,7 +74,7 @@ func (b *bench) extents(ctx context.Context, partitions int) error {
 		}
 		count += len(req.Extents)
 	}
-	b.report.add(sectionMany, fmt.Sprintf("sequencer, extents a second on one core, %d partitions", partitions), float64(count)/time.Since(began).Seconds(), "/s").
+	b.report.add(sectionMany, "sequencer, extents a second on one core, "+counted(partitions, "partition"), float64(count)/time.Since(began).Seconds(), "/s").
 		aim(aimSequencer)
 	b.report.add(sectionMany, "sequencer, bytes of metalog an extent", float64(entryBytes)/float64(count), "B")
 	return nil

@@ -60,9 +60,9 @@ func (p *place) failoverOnce(ctx context.Context, topics int, lost bool) error {
 		return fmt.Errorf("a record was answered by a shadow: %w", errors.Join(err, errTooEarly))
 	case <-time.After(500 * time.Millisecond):
 	}
-	name := fmt.Sprintf("%s topics, source alive", thousands(fmt.Sprint(topics)))
+	name := counted(topics, "topic") + ", source alive"
 	if lost {
-		name = fmt.Sprintf("%s topics, source lost", thousands(fmt.Sprint(topics)))
+		name = counted(topics, "topic") + ", source lost"
 		if err := x.a.kill(); err != nil {
 			return err
 		}

@@ -24,7 +24,7 @@ func measurements(stores []string) []measurement {
 	for _, kind := range stores {
 		all = append(all, onStore(kind)...)
 	}
-	return append(append(all, failovers()...), sizes()...)
+	return append(append(append(all, failovers()...), sizes()...), sideBySide()...)
 }
 
 // onStore is what is made on each kind of store.
@@ -73,4 +73,15 @@ func sizes() []measurement {
 		add("start/partitions", false, func(p *place, ctx context.Context) error { return p.startPartitions(ctx, 100_000) }),
 		add("start/spans", true, func(p *place, ctx context.Context) error { return p.startSpans(ctx, 10_000_000) }),
 	)
+}
+
+func sideBySide() []measurement {
+	add := func(name string, measure func(*place, context.Context) error) measurement {
+		return measurement{name: "kafka/" + name, store: storeDirectory, long: true, measure: measure}
+	}
+	return []measurement{
+		add("load", (*place).besideKafka),
+		add("mirror", (*place).besideMirror),
+		add("failover", (*place).besideFailover),
+	}
 }

@@ -48,7 +48,7 @@ func (p *place) partitions(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
-	name := fmt.Sprintf("%d partitions at 1/s", n)
+	name := counted(n, "partition") + " at 1/s"
 	p.b.report.add(sectionMany, name+", ack p50", acks.p50, "ms")
 	p.b.report.add(sectionMany, name+", ack p99", acks.p99, "ms")
 	p.b.report.add(sectionMany, name+", to a consumer p50", ways.p50, "ms")
@@ -167,8 +167,8 @@ func (p *place) connections(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
-	p.b.report.add(sectionMany, fmt.Sprintf("%d idle connections, memory each", n), float64(after.rss-before.rss)/float64(n)/1e3, "kB")
-	p.b.report.add(sectionMany, fmt.Sprintf("%d idle connections, opened", n), float64(n)/took.Seconds(), "/s")
+	p.b.report.add(sectionMany, counted(n, "idle connection")+", memory each", float64(after.rss-before.rss)/float64(n)/1e3, "kB")
+	p.b.report.add(sectionMany, counted(n, "idle connection")+", opened", float64(n)/took.Seconds(), "/s")
 	return nil
 }
 
@@ -312,8 +312,8 @@ func (p *place) group(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
-	p.b.report.add(sectionMany, fmt.Sprintf("group of %d, all come at once: stable after", n), all.Seconds()*1e3, "ms")
-	p.b.report.add(sectionMany, fmt.Sprintf("group of %d, all join again: stable after", n), again.Seconds()*1e3, "ms")
+	p.b.report.add(sectionMany, fmt.Sprintf("group of %s, all come at once: stable after", counted(n, "member")), all.Seconds()*1e3, "ms")
+	p.b.report.add(sectionMany, fmt.Sprintf("group of %s, all join again: stable after", counted(n, "member")), again.Seconds()*1e3, "ms")
 	began := time.Now()
 	g, gctx := errgroup.WithContext(ctx)
 	for _, m := range members {
@@ -327,6 +327,6 @@ func (p *place) group(ctx context.Context, n int) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	p.b.report.add(sectionMany, fmt.Sprintf("group of %d, all leave: empty after", n), time.Since(began).Seconds()*1e3, "ms")
+	p.b.report.add(sectionMany, fmt.Sprintf("group of %s, all leave: empty after", counted(n, "member")), time.Since(began).Seconds()*1e3, "ms")
 	return nil
 }

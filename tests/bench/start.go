@@ -66,7 +66,7 @@ func (r *role) memory(ctx context.Context, p *process.Process, url string) error
 func (p *place) startPartitions(ctx context.Context, n int) error {
 	n = p.b.scaled(n)
 	small := made{partitions: max(n/100, 1)}
-	return p.starts(ctx, fmt.Sprintf("%s partitions", short(float64(n))), small, made{partitions: n}, "partition", n-small.partitions)
+	return p.starts(ctx, counted(n, "partition"), small, made{partitions: n}, "partition", n-small.partitions, aimPartition)
 }
 
 // startSpans is startPartitions with many spans in 10,000 partitions.
@@ -74,11 +74,11 @@ func (p *place) startSpans(ctx context.Context, n int) error {
 	n = p.b.scaled(n)
 	partitions := p.b.scaled(10_000)
 	small := made{partitions: partitions, spans: n / 100}
-	return p.starts(ctx, fmt.Sprintf("%s spans", short(float64(n))), small, made{partitions: partitions, spans: n}, "span", n-small.spans)
+	return p.starts(ctx, counted(n, "span"), small, made{partitions: partitions, spans: n}, "span", n-small.spans, aimSpan)
 }
 
-// starts measures a small state and a large one; the difference is what each of the many takes.
-func (p *place) starts(ctx context.Context, name string, small, large made, one string, more int) error {
+// starts measures a small state and a large one; the difference is what each of the many takes, for which there is a budget.
+func (p *place) starts(ctx context.Context, name string, small, large made, one string, more int, budget target) error {
 	ctx, cancel := context.WithTimeout(ctx, 4*startTimeout)
 	defer cancel()
 	few, err := p.startMade(ctx, "small-"+one, small)
@@ -96,8 +96,8 @@ func (p *place) starts(ctx context.Context, name string, small, large made, one 
 	add(name+", coordinator ready after", many.coordinator.ready.Seconds(), "s", load)
 	add(name+", agent ready after", many.agent.ready.Seconds(), "s", load)
 	each := func(many, few float64) float64 { return max(many-few, 0) / float64(more) }
-	add("memory a "+one+", coordinator", each(many.coordinator.heap, few.coordinator.heap), "B")
-	add("memory a "+one+", agent", each(many.agent.heap, few.agent.heap), "B")
+	add("memory a "+one+", coordinator", each(many.coordinator.heap, few.coordinator.heap), "B").aim(budget)
+	add("memory a "+one+", agent", each(many.agent.heap, few.agent.heap), "B").aim(budget)
 	add("snapshot a "+one, each(float64(many.bytes), float64(few.bytes)), "B")
 	add(name+", resident at most, coordinator", many.coordinator.peak/mb, "MB")
 	add(name+", resident at most, agent", many.agent.peak/mb, "MB")

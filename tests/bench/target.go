@@ -18,6 +18,9 @@ var (
 	aimConsume    = target{First: 0.7}
 	aimCopy       = target{First: 0.7, Goal: 0.9}
 	aimSequencer  = target{Absolute: true, First: 100_000}
+	// The design's budgets.
+	aimPartition = target{Absolute: true, AtMost: true, First: 1 << 10}
+	aimSpan      = target{Absolute: true, AtMost: true, First: 100}
 )
 
 // tell gives the cells of the first target and the goal, each with whether it is reached.

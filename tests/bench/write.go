@@ -126,16 +126,23 @@ func (r *report) text(w io.Writer) error {
 // short prints three digits that count.
 func short(v float64) string {
 	switch {
-	case v >= 10_000:
-		return thousands(strconv.FormatFloat(v, 'f', 0, 64))
 	case v >= 100:
-		return strconv.FormatFloat(v, 'f', 0, 64)
+		return thousands(strconv.FormatFloat(v, 'f', 0, 64))
 	case v >= 10:
 		return strconv.FormatFloat(v, 'f', 1, 64)
 	}
 	return strconv.FormatFloat(v, 'f', 2, 64)
 }
 
+// counted prints a whole number of something.
+func counted(n int, one string) string {
+	if n != 1 {
+		one += "s"
+	}
+	return thousands(strconv.Itoa(n)) + " " + one
+}
+
+// thousands sets commas.
 func thousands(digits string) string {
 	for i := len(digits) - 3; i > 0; i -= 3 {
 		digits = digits[:i] + "," + digits[i:]
