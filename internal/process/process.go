@@ -24,8 +24,14 @@ func Start(name string, env []string, args ...string) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	p := &Process{Name: name, cmd: exec.Command(self, args...), output: newTail(), ended: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), env...)
+	cmd := exec.Command(self, args...)
+	cmd.Env = append(os.Environ(), env...)
+	return StartCommand(name, cmd)
+}
+
+// StartCommand runs a program of others, whose output and attributes are set here.
+func StartCommand(name string, cmd *exec.Cmd) (*Process, error) {
+	p := &Process{Name: name, cmd: cmd, output: newTail(), ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	p.cmd.SysProcAttr = attributes()
 	if err := p.cmd.Start(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/gnomon-stream/gnomon/internal/process"
@@ -30,8 +31,13 @@ type bench struct {
 	etcd      *etcdPutter
 	quiet     *process.Process // the broker that discards, and does nothing else
 	processes []*process.Process
-	javas     []*java
+	javas     []java
 	killed    map[*process.Process]bool
+	ports     map[string]bool // given so far
+}
+
+func newBench(o options, dir string) *bench {
+	return &bench{o: o, dir: dir, report: newReport(o), killed: map[*process.Process]bool{}, ports: map[string]bool{}}
 }
 
 // errLeftOut says that something that this machine does not have is needed.
@@ -43,7 +49,7 @@ func run(ctx context.Context, o options) (r *report, err error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{o: o, dir: dir, report: newReport(o), killed: map[*process.Process]bool{}}
+	b := newBench(o, dir)
 	defer func() {
 		b.report.Busy[1] = loadAverage()
 		err = errors.Join(err, b.close())
@@ -74,6 +80,7 @@ func (b *bench) measure(ctx context.Context, m measurement) error {
 	if err != nil {
 		return err
 	}
+	syscall.Sync() // what was written before is not written out during this
 	return m.measure(p, ctx)
 }
 

@@ -13,8 +13,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/gnomon-stream/gnomon/internal/process"
 )
 
 // TestMain is what this program becomes when a measurement starts it again.
@@ -111,7 +109,7 @@ func TestLoss(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{o: o, dir: o.dir, report: newReport(o), killed: map[*process.Process]bool{}}
+	b := newBench(o, o.dir)
 	p, err := b.at(t.Context(), storeDirectory)
 	if err != nil {
 		t.Fatal(err)

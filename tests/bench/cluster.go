@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -53,7 +54,7 @@ func (p *place) startCluster(cfg clusterConfig) (*cluster, error) {
 	if cfg.id == "" {
 		cfg.id = strings.Repeat(fmt.Sprintf("%02x", 0x59+cfg.number), 16)
 	}
-	ports, err := freePorts(3 + 2*cfg.agents)
+	ports, err := p.b.freePorts(3 + 2*cfg.agents)
 	if err != nil {
 		return nil, err
 	}
@@ -157,21 +158,31 @@ type system struct {
 	programs []programs
 }
 
-func freePorts(n int) ([]string, error) {
+// Ports are taken below those that systems give to clients by default: a port whose process is started again must not
+// become a client's meanwhile.
+const lowestPort, highestPort = 10_000, 32_000
+
+// freePorts finds n ports on which nobody listens, and that this run has not given before.
+func (b *bench) freePorts(n int) ([]string, error) {
 	var out []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for range 1_000 {
+		port := strconv.Itoa(lowestPort + rand.IntN(highestPort-lowestPort))
+		if b.ports[port] {
+			continue
+		}
+		l, err := net.Listen("tcp", "127.0.0.1:"+port)
 		if err != nil {
+			continue // somebody has it
+		}
+		if err := l.Close(); err != nil {
 			return nil, err
 		}
-		defer func() { _ = l.Close() }() // all are held until all are found
-		_, port, err := net.SplitHostPort(l.Addr().String())
-		if err != nil {
-			return nil, err
+		b.ports[port] = true
+		if out = append(out, port); len(out) == n {
+			return out, nil
 		}
-		out = append(out, port)
 	}
-	return out, nil
+	return nil, fmt.Errorf("no %d free ports from %d to %d", n, lowestPort, highestPort)
 }
 
 // during measures what fn costs the processes: cores used, and their memory at its end.

@@ -59,7 +59,7 @@ func (p *place) consumers(ctx context.Context, c *cluster, n, records int, gets 
 	for _, what := range []string{besideGets, besideNothing} {
 		brokers, err := p.b.alone()
 		if what != besideNothing {
-			brokers, err = p.beside(what)
+			brokers, err = p.discarder(what)
 		}
 		if err != nil {
 			return err

@@ -17,7 +17,7 @@ type etcdPutter struct{ conn *grpc.ClientConn }
 
 // newEtcdPutter starts an etcd for itself, in a process of its own as a region's is.
 func newEtcdPutter(b *bench, dir string) (*etcdPutter, error) {
-	ports, err := freePorts(2)
+	ports, err := b.freePorts(2)
 	if err != nil {
 		return nil, err
 	}

@@ -10,10 +10,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/gnomon-stream/gnomon/internal/process"
 )
 
 //go:embed java/pom.xml
@@ -22,22 +23,10 @@ var kafkaPOM []byte
 const kafkaName = "Apache Kafka 4.3.1"
 
 // java is a process of a Java virtual machine.
-type java struct {
-	name  string
-	cmd   *exec.Cmd
-	out   *os.File
-	ended chan struct{}
-}
-
-// PID is the process id.
-func (j *java) PID() int { return j.cmd.Process.Pid }
+type java struct{ *process.Process }
 
 // kill ends it by SIGKILL and waits; a second time it does nothing.
-func (j *java) kill() {
-	_ = j.cmd.Process.Kill() // it may be gone
-	<-j.ended
-	_ = j.out.Close()
-}
+func (j java) kill() { _ = j.Kill() } // it may be gone
 
 // kafka is Kafka's programs, as Maven gets them.
 type kafka struct {
@@ -65,7 +54,7 @@ func (p *place) kafka(ctx context.Context) (*kafka, error) {
 		mvn := exec.CommandContext(ctx, "mvn", "-q", "-B", "dependency:build-classpath", "-Dmdep.outputFile="+list)
 		mvn.Dir = dir
 		if out, err := mvn.CombinedOutput(); err != nil {
-			return nil, errors.Join(errLeftOut, fmt.Errorf("Maven does not get Kafka: %w: %s", err, out))
+			return nil, errors.Join(errLeftOut, fmt.Errorf("get Kafka by Maven: %w: %s", err, out))
 		}
 		if raw, err = os.ReadFile(list); err != nil {
 			return nil, err
@@ -74,29 +63,24 @@ func (p *place) kafka(ctx context.Context) (*kafka, error) {
 	return &kafka{p: p, classpath: strings.TrimSpace(string(raw))}, nil
 }
 
-// start runs a class. args: of the virtual machine's memory, the class, and its own.
-func (k *kafka) start(name, dir, memory string, args ...string) (*java, error) {
-	out, err := os.Create(filepath.Join(dir, name+".log"))
+// start runs a class. args: the class, and its own.
+func (k *kafka) start(name, dir string, args ...string) (java, error) {
+	cmd := exec.Command("java", append([]string{"-Xmx" + javaMemory, "-cp", k.classpath}, args...)...)
+	cmd.Dir = dir
+	p, err := process.StartCommand(name, cmd)
 	if err != nil {
-		return nil, err
+		return java{}, err
 	}
-	j := &java{name: name, cmd: exec.Command("java", append([]string{"-Xmx" + memory, "-cp", k.classpath}, args...)...), out: out, ended: make(chan struct{})}
-	j.cmd.Dir, j.cmd.Stdout, j.cmd.Stderr = dir, out, out
-	j.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	if err := j.cmd.Start(); err != nil {
-		return nil, errors.Join(err, out.Close())
-	}
-	go func() { // ends with the process
-		_ = j.cmd.Wait()
-		close(j.ended)
-	}()
-	k.p.b.javas = append(k.p.b.javas, j)
-	return j, nil
+	k.p.b.javas = append(k.p.b.javas, java{p})
+	return java{p}, nil
 }
+
+// javaMemory is the heap that Kafka's own script gives a broker.
+const javaMemory = "1g"
 
 // broker is one node that is broker and controller, with data of its own.
 type broker struct {
-	*java
+	java
 	addr string
 }
 
@@ -111,7 +95,7 @@ func (k *kafka) broker(ctx context.Context, name string) (*broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(2)
+	ports, err := k.p.b.freePorts(2)
 	if err != nil {
 		return nil, err
 	}
@@ -139,14 +123,14 @@ group.initial.rebalance.delay.ms=0
 	if out, err := format.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("format Kafka's storage: %w: %s", err, out)
 	}
-	j, err := k.start("broker", dir, "1g", "kafka.Kafka", file)
+	j, err := k.start("Kafka broker "+name, dir, "kafka.Kafka", file)
 	if err != nil {
 		return nil, err
 	}
 	return &broker{java: j, addr: addr}, j.awaitKafka(ctx, addr)
 }
 
-func (j *java) awaitKafka(ctx context.Context, addr string) error {
+func (j java) awaitKafka(ctx context.Context, addr string) error {
 	cl, err := kgo.NewClient(kgo.SeedBrokers(addr))
 	if err != nil {
 		return err
@@ -160,24 +144,23 @@ func (j *java) awaitKafka(ctx context.Context, addr string) error {
 			return nil
 		}
 		select {
-		case <-j.ended:
+		case <-j.Ended():
 			err = errors.Join(err, errors.New("it has ended"))
 		default:
 			if time.Now().Before(end) {
 				continue
 			}
 		}
-		raw, _ := os.ReadFile(j.out.Name())
-		return fmt.Errorf("%s does not answer: %w: %s", j.name, err, raw)
+		return fmt.Errorf("%s does not answer: %w: %s", j.Name, err, j.Log())
 	}
 }
 
 // mirror runs MirrorMaker 2 from one broker to another, with the names of the topics kept, and with what it does each so many
 // seconds or minutes by default done each second.
-func (k *kafka) mirror(from, to *broker) (*java, error) {
+func (k *kafka) mirror(from, to *broker) (java, error) {
 	dir, err := os.MkdirTemp(k.p.dir, "mirror-")
 	if err != nil {
-		return nil, err
+		return java{}, err
 	}
 	file := filepath.Join(dir, "mm2.properties")
 	err = os.WriteFile(file, fmt.Appendf(nil, `clusters=a,b
@@ -203,7 +186,7 @@ sync.group.offsets.interval.seconds=1
 emit.checkpoints.interval.seconds=1
 `, from.addr, to.addr), 0o644)
 	if err != nil {
-		return nil, err
+		return java{}, err
 	}
-	return k.start("mirrormaker", dir, "1g", "org.apache.kafka.connect.mirror.MirrorMaker", file)
+	return k.start("MirrorMaker", dir, "org.apache.kafka.connect.mirror.MirrorMaker", file)
 }

@@ -160,9 +160,9 @@ func (p *place) pair(ctx context.Context, rate float64, size int) (quantiles, er
 	return quantilesOf(times[paced.first():]), err
 }
 
-// beside is the broker that discards, with raw operations of as many bytes beside it, against this place's store. what is
+// discarder is the broker that discards, with raw operations of as many bytes beside it, against this place's store. what is
 // the role's argument.
-func (p *place) beside(what string) ([]string, error) {
+func (p *place) discarder(what string) ([]string, error) {
 	d := p.besides[what]
 	if d == nil {
 		var err error
@@ -192,7 +192,7 @@ func (p *place) generator(ctx context.Context, s shape) (flow, error) {
 	if f, ok := p.clients[s]; ok {
 		return f, nil
 	}
-	brokers, err := p.beside(besidePuts)
+	brokers, err := p.discarder(besidePuts)
 	if err != nil {
 		return flow{}, err
 	}

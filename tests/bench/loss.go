@@ -176,16 +176,16 @@ func (p *place) besideFailover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	theirs, err := p.loseBroker(ctx, k)
-	if err != nil {
-		return err
-	}
 	ours, err := p.loseRegion(ctx)
 	if err != nil {
 		return err
 	}
+	theirs, err := p.loseBroker(ctx, k)
+	if err != nil {
+		return err
+	}
 	add := func(name string, ours, theirs float64, unit string) {
-		p.b.report.add(sectionKafka, "source lost at 1,000 records/s: "+name, ours, unit, limit{Name: "MirrorMaker 2", Value: theirs})
+		p.b.report.add(sectionKafka, "source lost at 1,000 records/s: "+name, ours, unit, limit{Name: mirrorName, Value: theirs})
 	}
 	add("from the kill to the next record", ours.next.Seconds()*1e3, theirs.next.Seconds()*1e3, "ms")
 	add("records delivered twice", float64(ours.twice), float64(theirs.twice), "records")
