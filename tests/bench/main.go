@@ -64,7 +64,7 @@ func parse(args []string) (options, error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	seconds := f.Float64("seconds", 4, "length of each measurement, without its warm-up")
 	f.Float64Var(&o.scale, "scale", 1, "share of the partitions, members, connections and bytes of the measurements that have many")
-	stores := f.String("store", storeDirectory, "stores to measure on, with commas between them: directory, minio")
+	stores := f.String("store", storeDirectory, "stores to measure on, with commas between them: directory, minio, versitygw")
 	only := f.String("only", "", "measure what matches this regular expression, and the limits that it needs; what takes long is measured only so")
 	list := f.Bool("list", false, "list the names of the measurements")
 	f.StringVar(&o.format, "format", formatText, "text, json, or markdown as docs/PERFORMANCE.md has it")
@@ -74,13 +74,13 @@ func parse(args []string) (options, error) {
 		return o, err
 	}
 	if f.NArg() > 0 || *seconds <= 0 || *seconds > 60 || o.scale <= 0 || o.scale > 1 || !slices.Contains([]string{formatText, formatJSON, formatMarkdown}, o.format) {
-		return o, errors.New("usage: bench [-store directory,minio] [-seconds up to 60] [-scale up to 1] [-only REGEXP] [-format text|json|markdown] [-dir DIR] " +
+		return o, errors.New("usage: bench [-store directory,minio,versitygw] [-seconds up to 60] [-scale up to 1] [-only REGEXP] [-format text|json|markdown] [-dir DIR] " +
 			"[-profiles DIR] [-list]")
 	}
 	o.stores = strings.Split(*stores, ",")
 	for _, s := range o.stores {
-		if s != storeDirectory && s != storeMinIO {
-			return o, fmt.Errorf("there is no store %q: use directory, minio, or both with a comma between them", s)
+		if !slices.Contains([]string{storeDirectory, storeMinIO, storeVersityGW}, s) {
+			return o, fmt.Errorf("there is no store %q: use directory, minio, versitygw, or some of them with commas between them", s)
 		}
 	}
 	if *list {

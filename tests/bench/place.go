@@ -11,13 +11,14 @@ import (
 	"github.com/gnomon-stream/gnomon/internal/process"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/open"
-	"github.com/gnomon-stream/gnomon/tests/minio/server"
+	"github.com/gnomon-stream/gnomon/tests/s3/server"
 )
 
 // Kinds of stores.
 const (
 	storeDirectory = "directory"
 	storeMinIO     = "minio"
+	storeVersityGW = "versitygw"
 )
 
 // place is a store with what is measured on it. Its data goes when the next one's turn comes.
@@ -25,8 +26,8 @@ type place struct {
 	b       *bench
 	kind    string
 	dir     string
-	minio   *server.Server
-	single  *cluster // for what needs one region
+	server  *server.Server // nil for a directory
+	single  *cluster       // for what needs one region
 	buckets map[string]objstore.Store
 	keys    int
 	puts    *putLimit
@@ -36,10 +37,7 @@ type place struct {
 
 // section is the heading under which its figures stand.
 func (p *place) section() string {
-	if p.kind == storeMinIO {
-		return "MinIO"
-	}
-	return "Directory"
+	return map[string]string{storeDirectory: "Directory", storeMinIO: "MinIO", storeVersityGW: "versitygw"}[p.kind]
 }
 
 // at is the place of a kind; what was measured at another one is given up.
@@ -54,8 +52,8 @@ func (b *bench) at(ctx context.Context, kind string) (*place, error) {
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {
 		return nil, err
 	}
-	if kind == storeMinIO {
-		if err := p.startMinIO(ctx); err != nil {
+	if kind != storeDirectory {
+		if err := p.startServer(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -63,23 +61,24 @@ func (b *bench) at(ctx context.Context, kind string) (*place, error) {
 	return p, nil
 }
 
-// startMinIO builds the server, if that was never done, and starts it.
-func (p *place) startMinIO(ctx context.Context) error {
-	binary := os.Getenv(server.BinaryVariable)
-	if binary == "" {
-		tools, err := toolsDir("bin")
-		if err != nil {
-			return err
-		}
-		if binary, err = server.Build(ctx, tools); err != nil {
-			return errors.Join(errLeftOut, fmt.Errorf("MinIO cannot be built here: %w", err))
-		}
-	}
-	var err error
-	if p.minio, err = server.New(ctx, binary, p.dir); err != nil {
+// startServer builds the store's server, if that was never done, and starts it.
+func (p *place) startServer(ctx context.Context) error {
+	program, err := server.Find(p.kind)
+	if err != nil {
 		return err
 	}
-	for _, x := range p.minio.Env() { // for this process, and those that it starts
+	tools, err := toolsDir("bin")
+	if err != nil {
+		return err
+	}
+	binary, err := program.Build(ctx, tools)
+	if err != nil {
+		return errors.Join(errLeftOut, fmt.Errorf("%s cannot be built here: %w", p.kind, err))
+	}
+	if p.server, err = program.New(ctx, binary, p.dir); err != nil {
+		return err
+	}
+	for _, x := range p.server.Env() { // for this process, and those that it starts
 		name, value, _ := strings.Cut(x, "=")
 		if err := os.Setenv(name, value); err != nil {
 			return err
@@ -104,8 +103,8 @@ func toolsDir(name string) (string, error) {
 
 // url is a bucket of its own, by name.
 func (p *place) url(bucket string) string {
-	if p.minio != nil {
-		return p.minio.URL(bucket)
+	if p.server != nil {
+		return p.server.URL(bucket)
 	}
 	return "file://" + filepath.Join(p.dir, "buckets", bucket)
 }
@@ -146,8 +145,8 @@ func (p *place) empty(ctx context.Context, name string) error {
 // programs are the store's process, if it has one.
 func (p *place) programs() programs {
 	out := programs{name: "store", beside: true}
-	if p.minio != nil {
-		out.all = []program{p.minio}
+	if p.server != nil {
+		out.all = []program{p.server}
 	}
 	return out
 }
@@ -169,8 +168,8 @@ func (b *bench) leave() error {
 	for _, s := range p.buckets {
 		errs = append(errs, s.Close())
 	}
-	if p.minio != nil {
-		errs = append(errs, p.minio.Stop())
+	if p.server != nil {
+		errs = append(errs, p.server.Stop())
 	}
 	return errors.Join(append(errs, os.RemoveAll(p.dir))...)
 }
