@@ -20,7 +20,8 @@ const partitionsMax = coordinator.PartitionsPerTopicMost
 // agentOptions are what an agent can be configured with.
 type agentOptions struct {
 	region.AgentConfig
-	logs LogOptions
+	inside security
+	logs   LogOptions
 }
 
 func (o *agentOptions) settings() settings {
@@ -46,7 +47,7 @@ func (o *agentOptions) settings() settings {
 		{"max-request-bytes", "of one Produce request; default 100 MiB", false, number(&l.RequestBytes, 1<<10, math.MaxInt32)},
 		{"max-buffered-bytes", "of the requests of all connections; default 22 % of the memory", false, number(&l.BufferedBytes, 1<<20, math.MaxInt64)},
 		{"store-prices", storePricesUsage, false, prices(&o.Prices)},
-	}, logSettings(&o.logs)...)
+	}, append(o.inside.settings(), logSettings(&o.logs)...)...)
 }
 
 // RunAgent runs an agent until ctx ends, and returns the exit code.
@@ -55,7 +56,14 @@ func RunAgent(ctx context.Context, env Env) int {
 	if code, ok := env.load("agent", o.settings()); !ok {
 		return code
 	}
+	if err := o.inside.validate(named{"coordinators", o.Coordinators}); err != nil {
+		return env.misused("agent", err)
+	}
 	o.Version, o.Now, o.Logger = env.Version, env.Now, NewLogger(env.Err, o.logs)
+	var err error
+	if o.Security, err = o.inside.open(env, o.Logger); err != nil {
+		return env.exit("agent", err)
+	}
 	// What the parts may hold is bounded by the plan; this makes the runtime collect in time, and return what it does not need.
 	debug.SetMemoryLimit(cmp.Or(o.MemoryBytes, region.MemoryDefault))
 	return env.exit("agent", serveAgent(ctx, env, o.AgentConfig))

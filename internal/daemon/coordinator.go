@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gnomon-stream/gnomon/internal/region"
+	"github.com/gnomon-stream/gnomon/internal/tlsfiles"
 )
 
 // regionNumberMax: region epochs are n·8 + region number.
@@ -24,8 +25,10 @@ const rebalanceDelayMax = 5 * time.Minute
 // coordinatorOptions are what a coordinator can be configured with.
 type coordinatorOptions struct {
 	region.CoordinatorConfig
-	peers []string
-	logs  LogOptions
+	peers   []string
+	inside  security
+	peerTLS tlsfiles.Files
+	logs    LogOptions
 }
 
 func (o *coordinatorOptions) settings() settings {
@@ -42,6 +45,9 @@ func (o *coordinatorOptions) settings() settings {
 		{"region-number", "one's own in the pair, 1 to 7", true, number(&id.Region, 1, regionNumberMax)},
 		{"region-name", "as status shows it", true, text(&id.RegionName)},
 		{"peers", "URLs of the other region's coordinators, for a region that comes back to find out that it was replaced", false, urls(&o.peers)},
+		{"peer-tls-cert", "PEM file of the certificate that the other region wants to see; default tls-cert", false, text(&o.peerTLS.Cert)},
+		{"peer-tls-key", "PEM file of its key", false, text(&o.peerTLS.Key)},
+		{"peer-tls-ca", "PEM file of the other region's authorities; default tls-ca", false, text(&o.peerTLS.CA)},
 		{"snapshot-every", "entries of the metalog between two snapshots; default 20000", false, number(&o.SnapshotEvery, 1, snapshotEveryMax)},
 		{"group-initial-rebalance-delay", "how long an empty consumer group waits for more members, as Kafka's group.initial.rebalance.delay.ms; default 0s", false,
 			duration(&o.Groups.InitialRebalanceDelay, rebalanceDelayMax)},
@@ -52,7 +58,34 @@ func (o *coordinatorOptions) settings() settings {
 		{"max-offset-bytes", "of the committed offsets of all groups, 128 each and their metadata; default 256 MiB", false, number(&limits.OffsetBytes, 1<<20, math.MaxInt64)},
 		{"max-producers", "idempotent producers that partitions remember, each in each partition counting as one; default 500000", false, number(&limits.Producers, 1, math.MaxInt32)},
 		{"store-prices", storePricesUsage, false, prices(&o.Prices)},
-	}, logSettings(&o.logs)...)
+	}, append(o.inside.settings(), logSettings(&o.logs)...)...)
+}
+
+// validate checks what only several settings show.
+func (o *coordinatorOptions) validate() error {
+	own := named{"advertise-url", nil}
+	if o.AdvertiseURL != "" {
+		own.urls = []string{o.AdvertiseURL}
+	}
+	if err := o.inside.validate(own); err != nil {
+		return err
+	}
+	if o.peerTLS.None() {
+		return o.inside.schemes(named{"peers", o.peers})
+	}
+	if err := o.peerTLS.Complete("peer-"); err != nil {
+		return err
+	}
+	return schemes(true, "peer-tls-ca", named{"peers", o.peers})
+}
+
+// open reads certificates and secrets.
+func (o *coordinatorOptions) open(env Env) (err error) {
+	if o.Security, err = o.inside.open(env, o.Logger); err != nil || o.peerTLS.None() {
+		return err
+	}
+	o.PeerTLS, err = tlsfiles.Open(o.peerTLS, env.Now, o.Logger)
+	return err
 }
 
 // RunCoordinator runs a coordinator until ctx ends, and returns the exit code.
@@ -61,7 +94,13 @@ func RunCoordinator(ctx context.Context, env Env) int {
 	if code, ok := env.load("coordinator", o.settings()); !ok {
 		return code
 	}
+	if err := o.validate(); err != nil {
+		return env.misused("coordinator", err)
+	}
 	o.Version, o.Now, o.Logger = env.Version, env.Now, NewLogger(env.Err, o.logs)
+	if err := o.open(env); err != nil {
+		return env.exit("coordinator", err)
+	}
 	if len(o.peers) > 0 {
 		o.PeerURLs = func() ([]string, error) { return o.peers, nil }
 	}

@@ -35,6 +35,12 @@ func (e Env) load(command string, s settings) (code int, ok bool) {
 	return 0, true
 }
 
+// misused reports settings that do not go together.
+func (e Env) misused(command string, err error) int {
+	_, _ = fmt.Fprintf(e.Err, "%s: %v\n", command, err)
+	return exitUsage
+}
+
 func (e Env) exit(command string, err error) int {
 	if err != nil {
 		_, _ = fmt.Fprintf(e.Err, "%s: %v\n", command, err)

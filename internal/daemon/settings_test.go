@@ -36,6 +36,9 @@ func TestSamples(t *testing.T) {
 	if a.NodeID != 1 || a.KafkaAddr != "0.0.0.0:9092" || len(a.Coordinators) != 2 || a.Limits.Connections != 3000 || a.Appender.FlushInterval == 0 {
 		t.Errorf("%+v", a)
 	}
+	if err := a.inside.validate(named{"coordinators", a.Coordinators}); err != nil || a.inside.files.Key == "" || a.inside.token == "" || a.inside.insecure {
+		t.Errorf("%v, %+v", err, a.inside)
+	}
 	if err := a.Validate(); err != nil {
 		t.Error(err)
 	}
@@ -52,6 +55,9 @@ func TestSamples(t *testing.T) {
 	}
 	if c.ID != "coordinator-1" || len(c.EtcdEndpoints) != 3 || c.Identity.Region != 1 || c.Identity.ClusterID[0] != 0x6b || len(c.peers) != 2 || c.Groups.InitialRebalanceDelay != 0 {
 		t.Errorf("%+v", c)
+	}
+	if err := c.validate(); err != nil || c.inside.files.Key == "" || c.peerTLS.CA == "" || c.inside.token == "" || c.inside.insecure {
+		t.Errorf("%v, %+v, %+v", err, c.inside, c.peerTLS)
 	}
 	// The sample says that its limits are the defaults.
 	if want := (coordinator.Limits{
@@ -91,7 +97,7 @@ func TestMistakes(t *testing.T) {
 		"nested":         {whole + "zone: {a: b}\n", nil, nil, "x.yaml line 4: zone: the value is neither plain nor a list"},
 		"out of range":   {whole, []string{"--node-id", "-1"}, nil, `--node-id is "-1": use a number from 0 to 2147483647`},
 		"variable":       {whole, nil, map[string]string{"GNOMON_LISTEN": "9092"}, `GNOMON_LISTEN is "9092": use host:port`},
-		"URL":            {"coordinators: 10.0.0.5:9644\n", nil, nil, `x.yaml line 1: coordinators is "10.0.0.5:9644": use http://host:port`},
+		"URL":            {"coordinators: 10.0.0.5:9644\n", nil, nil, `x.yaml line 1: coordinators is "10.0.0.5:9644": use http://host:port, or https://host:port`},
 		"missing":        {"node-id: 3\nbucket: file:///b\n", nil, nil, "coordinators is missing (URLs of the region's coordinators): set it in the configuration file, by --coordinators, or by GNOMON_COORDINATORS"},
 		"unknown flag":   {whole, []string{"--nodeid", "1"}, nil, "flag provided but not defined: -nodeid; see agent --help"},
 		"an argument":    {whole, []string{"run"}, nil, `agent takes no arguments, only flags: "run"`},
@@ -102,6 +108,9 @@ func TestMistakes(t *testing.T) {
 		"store prices":   {whole + "store-prices: gold\n", nil, nil, "use none, s3-us-east-1, s3-eu-central-1, or a YAML file: open gold"},
 		"price table":    {whole + "store-prices: ../../deploy/agent.yaml\n", nil, nil, "field node-id not found"},
 		"flush profile":  {whole + "flush-profile: fast\n", nil, nil, "use latency or cost"},
+		"TLS, http":      {whole, []string{"--tls-cert", "x", "--tls-key", "x", "--tls-ca", "x"}, nil, "coordinators has http://c:1, but tls-ca is set: use https://"},
+		"https, no TLS":  {"node-id: 3\ncoordinators: https://c:1\nbucket: file:///b\n", nil, nil, "no TLS is configured: set tls-ca"},
+		"half of TLS":    {whole, []string{"--tls-cert", "x"}, nil, "belong together: tls-key is missing"},
 		"no file at all": {"", []string{"--config", "/nowhere.yaml"}, nil, "configuration file: open /nowhere.yaml"},
 	} {
 		e, errs := env(append([]string{"--config", write(t, c.text)}, c.args...), c.vars)

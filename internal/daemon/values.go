@@ -76,10 +76,10 @@ func duration(into *time.Duration, high time.Duration) func(string) error {
 
 func httpURL(v string) (string, error) {
 	u, err := url.Parse(v)
-	if err != nil || u.Scheme != "http" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
-		return "", errors.New("use http://host:port")
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+		return "", errors.New("use http://host:port, or https://host:port")
 	}
-	return "http://" + u.Host, nil
+	return u.Scheme + "://" + u.Host, nil
 }
 
 func oneURL(into *string) func(string) error {

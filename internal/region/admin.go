@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -34,8 +35,9 @@ func BuildInfo(version string) prometheus.Collector {
 	return g
 }
 
-// handleProcess adds what every process has: health, metrics, profiles.
-func handleProcess(mux *http.ServeMux, metrics *prometheus.Registry, ready func() bool) {
+// handleProcess adds what every process has: health, metrics, profiles. Profiles tell much of what a process does, and cost it
+// time: they are for operators.
+func handleProcess(mux *http.ServeMux, g *guard, metrics *prometheus.Registry, ready func() bool) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if !ready() {
@@ -44,24 +46,36 @@ func handleProcess(mux *http.ServeMux, metrics *prometheus.Registry, ready func(
 		}
 		_, _ = fmt.Fprintln(w, "ready")
 	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
-	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	mux.Handle("GET /metrics", g.allow(figures, promhttp.HandlerFor(metrics, promhttp.HandlerOpts{})))
+	for path, h := range map[string]http.HandlerFunc{"": pprof.Index, "profile": pprof.Profile, "symbol": pprof.Symbol, "trace": pprof.Trace} {
+		mux.Handle("/debug/pprof/"+path, g.allow(operation, h))
+	}
 }
 
-// serveAdmin serves the admin API, the internal API, health, metrics and profiles until ctx ends. There is no
-// authentication yet.
+// serveAdmin serves the admin API, the internal API, health, metrics and profiles until ctx ends.
 func (c *Coordinator) serveAdmin(ctx context.Context) error {
-	mux := http.NewServeMux()
-	mux.Handle(adminpbconnect.NewSourceServiceHandler(&sourceService{c: c.coord, now: c.cfg.Now, version: c.cfg.Version}))
-	mux.Handle(c.atLeader(adminpbconnect.NewShadowServiceHandler(&shadowService{c})))
-	mux.Handle(adminpbconnect.NewClusterServiceHandler(&clusterService{c}))
-	mux.Handle(c.atLeader(adminpbconnect.NewMetastoreServiceHandler(&metastoreService{c.coord})))
-	mux.Handle(coordinatorpbconnect.NewCoordinatorServiceHandler(&agentService{c}, connect.WithReadMaxBytes(internalMessageMax)))
-	handleProcess(mux, c.registry, func() bool { return c.ready() })
-	return serveHTTP(ctx, c.admin, mux)
+	mux, g := http.NewServeMux(), newGuard(c.cfg.Security, c.cfg.Logger, c.cfg.Now)
+	handle := func(need access, path string, h http.Handler) { mux.Handle(path, g.allow(need, h)) }
+	path, h := adminpbconnect.NewSourceServiceHandler(&sourceService{c: c.coord, now: c.cfg.Now, version: c.cfg.Version})
+	handle(source, path, h)
+	path, h = c.atLeader(adminpbconnect.NewShadowServiceHandler(&shadowService{c}))
+	handle(operation, path, h)
+	path, h = c.atLeader(adminpbconnect.NewMetastoreServiceHandler(&metastoreService{c.coord}))
+	handle(operation, path, h)
+	path, h = adminpbconnect.NewClusterServiceHandler(&clusterService{c})
+	mux.Handle(path, g.allowBy(clusterAccess, h))
+	path, h = coordinatorpbconnect.NewCoordinatorServiceHandler(&agentService{c}, connect.WithReadMaxBytes(internalMessageMax))
+	handle(inside, path, h)
+	handleProcess(mux, g, c.registry, func() bool { return c.ready() })
+	return serveHTTP(ctx, c.admin, mux, g)
+}
+
+// clusterAccess lets those that may read metrics ask for the region's health; whatever else the service has is for operators.
+func clusterAccess(r *http.Request) access {
+	if r.URL.Path == adminpbconnect.ClusterServiceHealthProcedure {
+		return figures
+	}
+	return operation
 }
 
 const (
@@ -74,15 +88,17 @@ const (
 	receiveBuffer = 64 << 20
 )
 
-// serveHTTP serves HTTP/1.1 and HTTP/2 without TLS until ctx ends.
-func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
+// serveHTTP serves HTTP/1.1 and HTTP/2 until ctx ends, with TLS if the port has it.
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, g *guard) error {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true)
+	protocols.SetHTTP2(g.TLS != nil)
+	protocols.SetUnencryptedHTTP2(g.TLS == nil)
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	srv := &http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, Protocols: &protocols, BaseContext: baseContext(base),
+		ErrorLog: log.New(g.log, "", 0),
 		HTTP2: &http.HTTP2Config{
 			SendPingTimeout: pingAfter, PingTimeout: pingTimeout, MaxReceiveBufferPerConnection: receiveBuffer,
 			MaxConcurrentStreams: maxStreams,
@@ -96,7 +112,12 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
 		stopped <- srv.Shutdown(bye)
 	})
 	defer stop()
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	serve := srv.Serve
+	if g.TLS != nil {
+		srv.TLSConfig = g.TLS.Server()
+		serve = func(l net.Listener) error { return srv.ServeTLS(l, "", "") }
+	}
+	if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("admin server: %w", err)
 	}
 	if err := <-stopped; err != nil {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/internal/tlsfiles"
 	"github.com/gnomon-stream/gnomon/pkg/agent"
 	"github.com/gnomon-stream/gnomon/pkg/agent/remote"
 	"github.com/gnomon-stream/gnomon/pkg/coordinator"
@@ -37,6 +38,7 @@ type AgentConfig struct {
 	Zone      string
 	// Coordinators are the URLs of the region's coordinators.
 	Coordinators []string
+	Security     Security
 	BucketURL    string
 	Prices       *metered.Prices // see CoordinatorConfig
 	// AutoCreateTopics and DefaultPartitions are kafkaapi.Config's.
@@ -88,10 +90,11 @@ func (a *Agent) open(ctx context.Context) error {
 	if a.kafka, err = listen("Kafka", a.cfg.KafkaAddr); err != nil {
 		return err
 	}
-	if a.admin, err = listen("admin", a.cfg.AdminAddr); err != nil {
+	if a.admin, err = listenAdmin(a.cfg.AdminAddr, a.cfg.Security, a.cfg.Logger); err != nil {
 		return err
 	}
-	a.client, err = remote.New(remote.Config{Coordinators: a.cfg.Coordinators, HTTP: remote.NewHTTP(), Logger: a.cfg.Logger})
+	RegisterExpiry(a.registry, map[string]*tlsfiles.Set{"inside": a.cfg.Security.TLS})
+	a.client, err = remote.New(remote.Config{Coordinators: a.cfg.Coordinators, HTTP: remote.NewHTTP(a.cfg.Security.TLS), Logger: a.cfg.Logger})
 	if err != nil {
 		return err
 	}
@@ -208,7 +211,7 @@ func newAgent(p agentParts) (*agent.Agent, error) {
 func (a *Agent) KafkaAddr() string { return a.kafka.Addr().String() }
 
 // AdminURL is where health and metrics are.
-func (a *Agent) AdminURL() string { return "http://" + a.admin.Addr().String() }
+func (a *Agent) AdminURL() string { return a.cfg.Security.scheme() + a.admin.Addr().String() }
 
 // Run serves until ctx ends: clients are sent to other agents first, and what they have in flight is committed and
 // answered.
@@ -219,7 +222,10 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer stop()
 	var port errgroup.Group
 	port.Go(func() error {
-		err := serveHTTP(serving, a.admin, a.handler())
+		g := newGuard(a.cfg.Security, a.cfg.Logger, a.cfg.Now)
+		mux := http.NewServeMux()
+		handleProcess(mux, g, a.registry, a.Ready)
+		err := serveHTTP(serving, a.admin, mux, g)
 		if err != nil {
 			cancel()
 		}
@@ -228,12 +234,6 @@ func (a *Agent) Run(ctx context.Context) error {
 	err := a.agent.Run(ctx)
 	stop()
 	return errors.Join(err, port.Wait())
-}
-
-func (a *Agent) handler() http.Handler {
-	mux := http.NewServeMux()
-	handleProcess(mux, a.registry, a.Ready)
-	return mux
 }
 
 // Ready tells whether clients are served.

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/internal/tlsfiles"
 	"github.com/gnomon-stream/gnomon/pkg/agent/remote"
 	"github.com/gnomon-stream/gnomon/pkg/coordinator"
 	"github.com/gnomon-stream/gnomon/pkg/coordinator/groups"
@@ -40,7 +41,10 @@ type CoordinatorConfig struct {
 	// AdvertiseURL is where agents and other coordinators reach AdminAddr; empty means as it is listened on.
 	AdvertiseURL string
 	// PeerURLs finds the admin URLs of the other region, none and no error when there is none.
-	PeerURLs      func() ([]string, error)
+	PeerURLs func() ([]string, error)
+	Security Security
+	// PeerTLS is what the other region is asked with; nil means what Security has.
+	PeerTLS       *tlsfiles.Set
 	SnapshotEvery base.Seq      // see coordinator.Config
 	Groups        groups.Config // zero means the defaults
 	Limits        coordinator.Limits
@@ -67,7 +71,7 @@ type Coordinator struct {
 // OpenCoordinator checks everything that can be checked before serving: the port, the bucket (reach, conditional writes,
 // whose it is). Each problem is one sentence.
 func OpenCoordinator(ctx context.Context, cfg CoordinatorConfig) (*Coordinator, error) {
-	c := &Coordinator{cfg: cfg, registry: newRegistry(cfg.Version), http: remote.NewHTTP()}
+	c := &Coordinator{cfg: cfg, registry: newRegistry(cfg.Version), http: remote.NewHTTP(cfg.Security.TLS)}
 	c.ready = c.informed
 	if err := c.open(ctx); err != nil {
 		c.Close()
@@ -78,9 +82,10 @@ func OpenCoordinator(ctx context.Context, cfg CoordinatorConfig) (*Coordinator, 
 
 func (c *Coordinator) open(ctx context.Context) error {
 	var err error
-	if c.admin, err = listen("admin", c.cfg.AdminAddr); err != nil {
+	if c.admin, err = listenAdmin(c.cfg.AdminAddr, c.cfg.Security, c.cfg.Logger); err != nil {
 		return err
 	}
+	RegisterExpiry(c.registry, map[string]*tlsfiles.Set{"inside": c.cfg.Security.TLS, "peer": c.cfg.PeerTLS})
 	bucket, err := openBucket(ctx, c.cfg.BucketURL, c.cfg.Identity, bucketWait{c.cfg.Now, c.cfg.Logger, c.cfg.BucketPatience})
 	if err != nil {
 		return err
@@ -109,19 +114,36 @@ func listen(what, addr string) (net.Listener, error) {
 	return l, nil
 }
 
+// listenAdmin opens an admin port, if nothing but loopback reaches it, or something protects it.
+func listenAdmin(addr string, s Security, logger *slog.Logger) (net.Listener, error) {
+	l, err := listen("admin", addr)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.check(l); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	s.warn(logger, l)
+	return l, nil
+}
+
 // URL is where others reach the coordinator.
 func (c *Coordinator) URL() string {
 	if c.cfg.AdvertiseURL != "" {
 		return c.cfg.AdvertiseURL
 	}
-	return "http://" + c.admin.Addr().String()
+	return c.cfg.Security.scheme() + c.admin.Addr().String()
 }
 
 func (c *Coordinator) peer() coordinator.Peer {
 	if c.cfg.PeerURLs == nil {
 		return nil
 	}
-	return &peer{urls: c.cfg.PeerURLs, cluster: c.cfg.Identity.ClusterID, http: c.http}
+	h := c.http
+	if c.cfg.PeerTLS != nil {
+		h = remote.NewHTTP(c.cfg.PeerTLS)
+	}
+	return &peer{urls: c.cfg.PeerURLs, cluster: c.cfg.Identity.ClusterID, http: h}
 }
 
 // Run serves until ctx ends. The term ends first, so that another coordinator may lead at once; what agents ask meanwhile

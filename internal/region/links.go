@@ -38,7 +38,7 @@ type running struct {
 func newLinkManager(c *coordinator.Coordinator, bucket objstore.Store, cfg CoordinatorConfig, h *http.Client, stores *metered.Metrics, m *shadow.Metrics) *linkManager {
 	return &linkManager{
 		c: c, bucket: bucket, cfg: cfg, metrics: m, runners: map[string]*running{},
-		remote: &sources{http: h, stores: stores, logger: cfg.Logger, clients: map[string]shadow.Source{}},
+		remote: &sources{http: h, stores: stores, tls: cfg.Security.TLS != nil, logger: cfg.Logger, now: cfg.Now, clients: map[string]shadow.Source{}},
 	}
 }
 

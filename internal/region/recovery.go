@@ -10,8 +10,10 @@ import (
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/internal/rpcfault"
+	"github.com/gnomon-stream/gnomon/internal/tlsfiles"
 	"github.com/gnomon-stream/gnomon/pkg/adminpb"
 	"github.com/gnomon-stream/gnomon/pkg/adminpb/adminpbconnect"
+	"github.com/gnomon-stream/gnomon/pkg/agent/remote"
 	"github.com/gnomon-stream/gnomon/pkg/coordinator"
 	"github.com/gnomon-stream/gnomon/pkg/metastore"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/etcd"
@@ -58,17 +60,19 @@ func (s *Stores) Close() error {
 	return err
 }
 
-// NewPeer asks the other region's coordinators what they know of a cluster; nil without URLs.
-func NewPeer(urls []string, cluster base.ClusterID) recovery.Peer {
+// NewPeer asks the other region's coordinators what they know of a cluster, with what the set holds where they have TLS; nil
+// without URLs.
+func NewPeer(urls []string, cluster base.ClusterID, set *tlsfiles.Set) recovery.Peer {
 	if len(urls) == 0 {
 		return nil
 	}
-	return restorePeer{urls, cluster}
+	return restorePeer{urls, cluster, remote.NewHTTP(set)}
 }
 
 type restorePeer struct {
 	urls    []string
 	cluster base.ClusterID
+	http    *http.Client
 }
 
 // Ask implements recovery.Peer: the first coordinator that answers counts.
@@ -76,7 +80,7 @@ func (p restorePeer) Ask(ctx context.Context) (recovery.PeerReport, error) {
 	failures := []error{base.ErrUnavailable}
 	for _, url := range p.urls {
 		cctx, cancel := context.WithTimeout(ctx, healthTimeout)
-		resp, err := adminpbconnect.NewSourceServiceClient(http.DefaultClient, url).Describe(cctx, connect.NewRequest(&adminpb.DescribeRequest{}))
+		resp, err := adminpbconnect.NewSourceServiceClient(p.http, url).Describe(cctx, connect.NewRequest(&adminpb.DescribeRequest{}))
 		cancel()
 		if err != nil {
 			failures = append(failures, err)

@@ -8,12 +8,15 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/internal/tlsfiles"
+	"github.com/gnomon-stream/gnomon/pkg/agent/remote"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/etcd"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
@@ -24,22 +27,35 @@ import (
 
 // sources reaches what links name: shadow.Remote with the real backends.
 type sources struct {
-	http   *http.Client
+	http   *http.Client // with the region's own certificate, if it has one
+	tls    bool         // http has one
 	stores *metered.Metrics
 	logger *slog.Logger
+	now    func() time.Time
 
 	mu      sync.Mutex
 	clients map[string]shadow.Source // by their URLs: each remembers which of them answered
 }
 
 func (r *sources) Source(cfg *metalogpb.LinkConfig) (shadow.Source, error) {
-	key := strings.Join(cfg.Coordinators, " ")
+	files := tlsfiles.Files{
+		Cert: cfg.CredentialFiles["coordinator_cert_file"], Key: cfg.CredentialFiles["coordinator_key_file"], CA: cfg.CredentialFiles["coordinator_ca_file"],
+	}
+	key := strings.Join(append([]string{files.Cert, files.Key, files.CA}, cfg.Coordinators...), " ")
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if c := r.clients[key]; c != nil {
 		return c, nil
 	}
-	c, err := shadow.NewClient(r.http, cfg.Coordinators)
+	h := r.http
+	if secure := slices.ContainsFunc(cfg.Coordinators, func(u string) bool { return strings.HasPrefix(u, "https:") }); secure && (!r.tls || !files.None()) {
+		set, err := tlsfiles.Open(files, r.now, r.logger.With("link", cfg.Name))
+		if err != nil {
+			return nil, err
+		}
+		h = remote.NewHTTP(set)
+	}
+	c, err := shadow.NewClient(h, cfg.Coordinators)
 	if err == nil {
 		r.clients[key] = c
 	}

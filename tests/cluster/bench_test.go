@@ -13,7 +13,7 @@ import (
 )
 
 // BenchmarkAck compares the time to an ack, one record at a time, of a region in one process with that of a region of
-// processes: what it costs that commits cross a process.
+// processes, with TLS inside and without: what it costs that commits cross a process, and that they are encrypted.
 //
 //	go test ./tests/cluster -run NONE -bench Ack -benchtime 2000x -count 3
 func BenchmarkAck(b *testing.B) {
@@ -22,6 +22,9 @@ func BenchmarkAck(b *testing.B) {
 		_, url := d.StartEtcd("a")
 		d.Start("--region", "a", "--etcd-a", url)
 		measureAcks(b, d.Endpoints("a").Kafka[:1])
+	})
+	b.Run("processes-tls", func(b *testing.B) {
+		measureAcks(b, harness.NewCluster(b, harness.ClusterConfig{Agents: 2, TLS: true}).Kafka()[:1])
 	})
 	b.Run("processes", func(b *testing.B) {
 		measureAcks(b, harness.NewCluster(b, harness.ClusterConfig{Agents: 2}).Kafka()[:1])

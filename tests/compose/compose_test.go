@@ -53,6 +53,7 @@ func TestCompose(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	s.guarded(t)
 	s.shadowed(t)
 	s.failover(t)
 	s.back(t)
@@ -100,7 +101,7 @@ func (s *stack) healthy() error {
 		return err
 	}
 	list := strings.Fields(ids)
-	if want := len(regionA)*2 + 3; len(list) != want { // and two buckets and a link
+	if want := len(regionA)*2 + 5; len(list) != want { // and two sets of certificates, two buckets and a link
 		return fmt.Errorf("%d containers, want %d", len(list), want)
 	}
 	out, err := s.try(commandTimeout, nil, append([]string{"docker", "inspect", "--format",
@@ -110,7 +111,7 @@ func (s *stack) healthy() error {
 	}
 	var bad []string
 	for _, line := range strings.Split(strings.TrimSpace(out), "\n") {
-		job := strings.HasPrefix(line, "bucket-") || strings.HasPrefix(line, "link ")
+		job := strings.HasPrefix(line, "certs-") || strings.HasPrefix(line, "bucket-") || strings.HasPrefix(line, "link ")
 		if job && !strings.Contains(line, " exited 0 ") || !job && !strings.Contains(line, " running 0 healthy") {
 			bad = append(bad, line)
 		}
@@ -161,6 +162,19 @@ const (
 	read  = 500 // of these, before region a dies
 )
 
+// guarded tries the published admin ports as a stranger does.
+func (s *stack) guarded(t *testing.T) {
+	t.Helper()
+	for url, want := range map[string]string{
+		"https://localhost:9744": "signed by unknown authority", // who is there cannot be told
+		"http://localhost:9644":  "the port has TLS",
+	} {
+		if _, err := s.try(commandTimeout, nil, s.on(s.gnomon, "shadow", "list", "--admin", url)...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("a stranger at %s: %v", url, err)
+		}
+	}
+}
+
 // shadowed writes at a through each agent, has a group read some of it, and waits until b has it all.
 func (s *stack) shadowed(t *testing.T) {
 	t.Helper()
@@ -176,7 +190,7 @@ func (s *stack) shadowed(t *testing.T) {
 	}
 	committed := time.Now()
 	eventually(t, lagTimeout, "b has all that a has", func() error {
-		out, err := s.try(commandTimeout, nil, s.on(s.gnomon, "shadow", "status", "a-to-b", "--admin", "http://localhost:9744", "--format", "json")...)
+		out, err := s.compose(commandTimeout, "exec", "-T", "coordinator-b-1", "gnomon", "shadow", "status", "a-to-b", "--format", "json")
 		if err != nil {
 			return err
 		}
@@ -235,7 +249,7 @@ func (s *stack) back(t *testing.T) {
 	t.Helper()
 	s.up()
 	eventually(t, healthyTimeout, "region a knows that it was replaced", func() error {
-		out, err := s.try(commandTimeout, nil, s.on(s.gnomon, "health", "--admin", "http://localhost:9644", "--format", "json")...)
+		out, err := s.compose(commandTimeout, "exec", "-T", "coordinator-a-1", "gnomon", "health", "--format", "json")
 		if err == nil && !strings.Contains(out, `"role":"fenced"`) && !strings.Contains(out, `"role": "fenced"`) {
 			err = errors.New(out)
 		}

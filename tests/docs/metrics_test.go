@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/gnomon-stream/gnomon/internal/region"
+	"github.com/gnomon-stream/gnomon/internal/tlsfiles"
 	"github.com/gnomon-stream/gnomon/pkg/agent"
 	"github.com/gnomon-stream/gnomon/pkg/coordinator"
 	"github.com/gnomon-stream/gnomon/pkg/kafkaapi"
@@ -65,6 +66,7 @@ func TestMetrics(t *testing.T) {
 	shadow.NewMetrics(reg)
 	_ = reg.Register(region.BuildInfo("test"))
 	metered.NewMetrics(reg, metered.Prices{}, time.Now)
+	region.RegisterExpiry(reg, map[string]*tlsfiles.Set{"inside": {}})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gnomon-stream/gnomon/internal/devcerts"
 )
 
 // ClusterConfig of a region made of processes. What is zero has a default.
@@ -24,6 +26,8 @@ type ClusterConfig struct {
 	KafkaClusterID string
 	// Coordinator and Agent are further flags for each.
 	Coordinator, Agent []string
+	// TLS gives the region an authority of its own, and all its processes certificates of it, its etcd too, with users.
+	TLS bool
 	// Each gives flags of one agent.
 	Each func(*Node) []string
 }
@@ -40,16 +44,17 @@ type Cluster struct {
 	Coordinators []*Node
 	Agents       []*Node
 
-	t    testing.TB
-	data string
-	id   string
+	t      testing.TB
+	data   string
+	id     string
+	scheme string
 }
 
 // NewCluster starts a region and waits until every process is ready and every agent is in the list.
 func NewCluster(t testing.TB, cfg ClusterConfig) *Cluster {
 	t.Helper()
 	c := newCluster(t, cfg)
-	c.start()
+	c.start(nil)
 	return c
 }
 
@@ -76,9 +81,14 @@ func newCluster(t testing.TB, cfg ClusterConfig) *Cluster {
 	if x.Bucket == "" {
 		x.Bucket = bucketURL(c.data)
 	}
+	c.scheme = "http://"
+	if x.TLS {
+		c.scheme = "https://"
+		MakeCerts(t, c.Certs())
+	}
 	ports := freePorts(t, x.Coordinators+2*x.Agents)
 	for i := range x.Coordinators {
-		n := &Node{Name: fmt.Sprintf("coordinator-%s%d", x.Name, i+1), t: t, role: roleCoordinator, Admin: "http://127.0.0.1:" + ports[i]}
+		n := &Node{Name: fmt.Sprintf("coordinator-%s%d", x.Name, i+1), t: t, role: roleCoordinator, Admin: c.scheme + "127.0.0.1:" + ports[i]}
 		c.Coordinators = append(c.Coordinators, n)
 	}
 	ports = ports[x.Coordinators:]
@@ -86,7 +96,7 @@ func newCluster(t testing.TB, cfg ClusterConfig) *Cluster {
 		id := (x.Number-1)*1000 + i + 1
 		n := &Node{
 			Name: fmt.Sprint("agent-", id), t: t, role: roleAgent, ID: int32(id),
-			Kafka: "127.0.0.1:" + ports[2*i], Admin: "http://127.0.0.1:" + ports[2*i+1],
+			Kafka: "127.0.0.1:" + ports[2*i], Admin: c.scheme + "127.0.0.1:" + ports[2*i+1],
 		}
 		c.Agents = append(c.Agents, n)
 	}
@@ -110,26 +120,23 @@ func bucketURL(data string) string {
 	return fmt.Sprintf("%s/cluster-%s?%s", strings.TrimSuffix(location, "/"), randomID()[:12], query)
 }
 
-// start starts all processes; peers are the other region's coordinators.
-func (c *Cluster) start(peers ...string) {
+// start starts all processes; peer is the other region, if there is one.
+func (c *Cluster) start(peer *Cluster) {
 	c.t.Helper()
 	c.Etcd, c.EtcdURL = startEtcd(c.t, c.Config.Name, filepath.Join(c.data, "etcd"))
 	x := c.Config
 	for _, n := range c.Coordinators {
 		n.args = append([]string{
-			"--id", n.Name, "--listen", strings.TrimPrefix(n.Admin, "http://"), "--etcd", c.EtcdURL, "--bucket", x.Bucket,
+			"--id", n.Name, "--listen", strings.TrimPrefix(n.Admin, c.scheme), "--etcd", c.EtcdURL, "--bucket", x.Bucket,
 			"--cluster-id", c.id, "--kafka-cluster-id", x.KafkaClusterID, "--region-number", fmt.Sprint(x.Number), "--region-name", x.Name,
-		}, x.Coordinator...)
-		if len(peers) > 0 {
-			n.args = append(n.args, "--peers", strings.Join(peers, ","))
-		}
+		}, slices.Concat(c.tlsFlags("coordinator"), c.peerFlags(peer), x.Coordinator)...)
 		n.Launch()
 	}
 	for _, n := range c.Agents {
 		n.args = append([]string{
-			"--node-id", fmt.Sprint(n.ID), "--listen", n.Kafka, "--admin-listen", strings.TrimPrefix(n.Admin, "http://"),
+			"--node-id", fmt.Sprint(n.ID), "--listen", n.Kafka, "--admin-listen", strings.TrimPrefix(n.Admin, c.scheme),
 			"--coordinators", strings.Join(c.URLs(), ","), "--bucket", x.Bucket,
-		}, x.Agent...)
+		}, slices.Concat(c.tlsFlags("agent"), x.Agent)...)
 		if x.Each != nil {
 			n.args = append(n.args, x.Each(n)...)
 		}
@@ -147,8 +154,8 @@ func (c *Cluster) Twin(n *Node) *Node {
 	ports := freePorts(c.t, 2)
 	out := *n
 	out.p, out.Name = nil, n.Name+" again"
-	out.Kafka, out.Admin = "127.0.0.1:"+ports[0], "http://127.0.0.1:"+ports[1]
-	out.args = append(slices.Clone(n.args), "--listen", out.Kafka, "--admin-listen", strings.TrimPrefix(out.Admin, "http://"))
+	out.Kafka, out.Admin = "127.0.0.1:"+ports[0], c.scheme+"127.0.0.1:"+ports[1]
+	out.args = append(slices.Clone(n.args), "--listen", out.Kafka, "--admin-listen", strings.TrimPrefix(out.Admin, c.scheme))
 	return &out
 }
 
@@ -181,7 +188,7 @@ func (c *Cluster) health() (h health, missing string) {
 		if !n.Running() {
 			continue
 		}
-		r := Gnomon(c.t, "health", "--admin", n.Admin, "--format", "json")
+		r := c.TryAdmin(n, "health")
 		if err := json.Unmarshal([]byte(r.Out), &h); err != nil {
 			missing = r.Out + r.Err
 			continue
@@ -239,7 +246,11 @@ func (c *Cluster) Standby() *Node {
 // TryAdmin runs gnomon with args against the admin API of the region's coordinator n.
 func (c *Cluster) TryAdmin(n *Node, args ...string) Result {
 	c.t.Helper()
-	return Gnomon(c.t, append(args, "--admin", n.Admin, "--format", "json")...)
+	args = append(args, "--admin", n.Admin, "--format", "json")
+	if c.Config.TLS {
+		args = append(args, "--tls-ca", c.Cert("ca"), "--token-file", c.Secret(devcerts.AdminToken))
+	}
+	return Gnomon(c.t, args...)
 }
 
 // Admin runs gnomon with args against the leader, and wants JSON and exit code 0.

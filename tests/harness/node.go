@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"slices"
 	"syscall"
 	"testing"
 )
@@ -25,6 +26,9 @@ func (n *Node) Start() {
 	n.Launch()
 	n.WaitReady()
 }
+
+// Add gives the process further flags, from its next start on; they win over those before.
+func (n *Node) Add(flags ...string) { n.args = append(slices.Clone(n.args), flags...) }
 
 // Launch is Start without the wait.
 func (n *Node) Launch() {

@@ -23,8 +23,8 @@ func NewClusterPair(t testing.TB, a, b ClusterConfig) *ClusterPair {
 	p := &ClusterPair{t: t, A: newCluster(t, a)}
 	b.KafkaClusterID = p.A.Config.KafkaClusterID
 	p.B = newCluster(t, b)
-	p.A.start(p.B.URLs()...)
-	p.B.start(p.A.URLs()...)
+	p.A.start(p.B)
+	p.B.start(p.A)
 	p.createLink()
 	return p
 }
@@ -37,7 +37,7 @@ source:
   coordinators: [%s]
   etcd: [%s]
   bucket: %s
-on_topic_deleted: DELETE
+%son_topic_deleted: DELETE
 on_topic_recreated: FOLLOW
 topic_metadata_sync_options:
   auto_create_shadow_topic_filters:
@@ -45,7 +45,7 @@ topic_metadata_sync_options:
 consumer_offset_sync_options:
   group_filters:
     - {pattern_type: LITERAL, filter_type: INCLUDE, name: '*'}
-`, Link, strings.Join(p.A.URLs(), ", "), p.A.EtcdURL, p.A.Config.Bucket)
+`, Link, strings.Join(p.A.URLs(), ", "), p.A.EtcdURL, p.A.Config.Bucket, p.A.linkCredentials())
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		p.t.Fatal(err)
 	}

@@ -23,16 +23,20 @@ func healthCommand(env *cli.Env) *cobra.Command {
 		Short: "Tell whether a region is ready; the exit code is 1 when it is not",
 		Args:  cobra.NoArgs,
 	}
-	url := adminFlag(env, cmd)
+	at := adminFlags(env, cmd)
 	process := cmd.Flags().Bool("process", false, "ask only whether the process at --admin is ready: an agent, or a coordinator, a standby too")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if *process {
-			return processHealth(cmd.Context(), env, *url)
+		h, err := at.client()
+		if err != nil {
+			return err
 		}
-		c := adminpbconnect.NewClusterServiceClient(http.DefaultClient, *url)
+		if *process {
+			return processHealth(cmd.Context(), env, h, at.url)
+		}
+		c := adminpbconnect.NewClusterServiceClient(h, at.url)
 		resp, err := c.Health(cmd.Context(), connect.NewRequest(&adminpb.HealthRequest{}))
 		if err != nil {
-			return failed("ask for the region's health", *url, err)
+			return failed("ask for the region's health", at.url, err)
 		}
 		m := resp.Msg
 		if err := env.Emit(healthOf(m), func(w io.Writer) { healthText(w, m) }); err != nil {
@@ -50,18 +54,21 @@ func healthCommand(env *cli.Env) *cobra.Command {
 const processTimeout = 3 * time.Second
 
 // processHealth asks one process whether it is ready, by /readyz.
-func processHealth(ctx context.Context, env *cli.Env, url string) error {
+func processHealth(ctx context.Context, env *cli.Env, h *http.Client, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, processTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(url, "/")+"/readyz", http.NoBody)
 	if err != nil {
 		return cli.Usage("--admin is %q: use http://host:port", url)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := h.Do(req)
 	if err != nil {
 		return failed("ask for the process's health", url, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode == http.StatusBadRequest && strings.HasPrefix(url, "http:") {
+		return cli.Fail("ask for the process's health", errors.New("the port has TLS"), "use https:// in --admin, with --tls-ca")
+	}
 	if resp.StatusCode != http.StatusOK {
 		return cli.Fail("call the process at "+url+" ready", errors.New(resp.Status), "it waits for a coordinator, etcd or the bucket: see its log")
 	}

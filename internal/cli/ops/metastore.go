@@ -14,6 +14,7 @@ import (
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/internal/cli"
 	"github.com/gnomon-stream/gnomon/internal/region"
+	"github.com/gnomon-stream/gnomon/internal/tlsfiles"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
 	"github.com/gnomon-stream/gnomon/pkg/recovery"
 )
@@ -84,6 +85,7 @@ func say(env *cli.Env) func(string) {
 type restoreFlags struct {
 	storesFlags
 	peers, incarnation                                   string
+	peerTLS                                              tlsfiles.Files
 	dryRun, yes, fromArchive, acceptDivergence, peerless bool
 }
 
@@ -105,6 +107,9 @@ An etcd that was set back to a backup is not empty: --from-archive drops what it
 	f.add(env, cmd, true)
 	flags := cmd.Flags()
 	flags.StringVar(&f.peers, "peers", env.Getenv("GNOMON_PEERS"), "URLs of the other region's coordinators (GNOMON_PEERS)")
+	flags.StringVar(&f.peerTLS.CA, "peer-tls-ca", env.Getenv("GNOMON_PEER_TLS_CA"), "PEM file of the other region's authorities, for https peers (GNOMON_PEER_TLS_CA)")
+	flags.StringVar(&f.peerTLS.Cert, "peer-tls-cert", env.Getenv("GNOMON_PEER_TLS_CERT"), "PEM file of the certificate that they want to see (GNOMON_PEER_TLS_CERT)")
+	flags.StringVar(&f.peerTLS.Key, "peer-tls-key", env.Getenv("GNOMON_PEER_TLS_KEY"), "PEM file of its key (GNOMON_PEER_TLS_KEY)")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "say what would be done, and write nothing")
 	flags.BoolVar(&f.yes, "yes", false, "do it")
 	flags.BoolVar(&f.fromArchive, "from-archive", false, "replace what etcd has: it was set back to a backup")
@@ -112,6 +117,18 @@ An etcd that was set back to a backup is not empty: --from-archive drops what it
 	flags.BoolVar(&f.peerless, "without-peer", false, "go on although the other region does not answer")
 	flags.StringVar(&f.incarnation, "incarnation", "", "the one to restore, where the bucket has archives of several logs")
 	return cmd
+}
+
+// peerSet is what the other region is asked with.
+func (f *restoreFlags) peerSet(env *cli.Env) (*tlsfiles.Set, error) {
+	if err := f.peerTLS.Paired("--peer-"); err != nil {
+		return nil, cli.Usage("%w", err)
+	}
+	set, err := tlsfiles.Open(f.peerTLS, env.Now, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, cli.Fail("use the certificates for the other region", err, "name others by --peer-tls-ca, --peer-tls-cert, --peer-tls-key")
+	}
+	return set, nil
 }
 
 func metastoreRestore(ctx context.Context, env *cli.Env, f restoreFlags) error {
@@ -125,13 +142,17 @@ func metastoreRestore(ctx context.Context, env *cli.Env, f restoreFlags) error {
 	if err != nil {
 		return err
 	}
+	set, err := f.peerSet(env)
+	if err != nil {
+		return err
+	}
 	s, err := f.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = s.Close() }()
 	rep, err := recovery.Restore(ctx, recovery.Options{
-		Bucket: s.Bucket, Log: s.Log, Peer: region.NewPeer(peers, s.Claim.ClusterID), FromIncarnation: f.incarnation, FromArchive: f.fromArchive,
+		Bucket: s.Bucket, Log: s.Log, Peer: region.NewPeer(peers, s.Claim.ClusterID, set), FromIncarnation: f.incarnation, FromArchive: f.fromArchive,
 		AcceptDivergence: f.acceptDivergence, WithoutPeer: f.peerless, DryRun: f.dryRun, Now: env.Now, Say: say(env),
 	})
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package ops has the commands that run regions and talk to their admin API: dev, health, shadow, bucket. They are apart from
+// Package ops has the commands that run regions and talk to their admin API: dev, health, shadow, bucket, certs. They are apart from
 // package cli, whose commands need no more than the Kafka protocol.
 package ops
 
@@ -9,33 +9,25 @@ import (
 	"strings"
 
 	"connectrpc.com/connect"
-	"github.com/spf13/cobra"
 
 	"github.com/gnomon-stream/gnomon/internal/cli"
 )
 
 // Commands are all of them.
 func Commands() []cli.Command {
-	return []cli.Command{devCommand, demoCommand, healthCommand, shadowCommand, bucketCommand, metastoreCommand}
-}
-
-// adminDefault is region a of gnomon dev.
-const adminDefault = "http://127.0.0.1:9644"
-
-// adminFlag adds --admin and returns where its value will be.
-func adminFlag(env *cli.Env, cmd *cobra.Command) *string {
-	url := adminDefault
-	if v := env.Getenv("GNOMON_ADMIN"); v != "" {
-		url = v
-	}
-	return cmd.PersistentFlags().String("admin", url, "admin URL of the region (GNOMON_ADMIN)")
+	return []cli.Command{devCommand, demoCommand, healthCommand, shadowCommand, bucketCommand, metastoreCommand, certsCommand}
 }
 
 // failed turns an error of the admin API into one sentence.
 func failed(what, url string, err error) error {
 	var ce *connect.Error
 	var op *net.OpError
+	if secure := refused(what, url, err); secure != nil {
+		return secure
+	}
 	switch {
+	case connect.CodeOf(err) == connect.CodeUnauthenticated && errors.As(err, &ce):
+		return cli.Fail(what, errors.New(strings.TrimSpace(ce.Message())), "give it by --token-file or GNOMON_TOKEN, or a certificate by --tls-cert and --tls-key")
 	case errors.As(err, &op):
 		return cli.Fail(what, fmt.Errorf("no answer from %s (%w)", url, op.Err), "start the region, or name it with --admin or GNOMON_ADMIN")
 	case errors.As(err, &ce):

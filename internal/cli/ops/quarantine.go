@@ -211,11 +211,15 @@ func quarantineDropCommand(env *cli.Env) *cobra.Command {
 		Long: `Has the region release what a restore has quarantined, by an event, and deletes the objects. It may run again.`,
 	}
 	f.add(env, cmd, false)
-	admin := adminFlag(env, cmd)
+	at := adminFlags(env, cmd)
 	yes := cmd.Flags().Bool("yes", false, "do it: the records are gone then")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if !*yes {
 			return cli.Usage("the records are gone then: export them, then say --yes")
+		}
+		h, err := at.client()
+		if err != nil {
+			return err
 		}
 		s, err := f.open(cmd.Context())
 		if err != nil {
@@ -226,7 +230,7 @@ func quarantineDropCommand(env *cli.Env) *cobra.Command {
 		if err != nil {
 			return cli.Fail("list the quarantine", err, "")
 		}
-		if err := release(cmd.Context(), *admin, args[0]); err != nil {
+		if err := release(cmd.Context(), h, at.url, args[0]); err != nil {
 			return err
 		}
 		keys := make([]string, len(held))
@@ -244,8 +248,8 @@ func quarantineDropCommand(env *cli.Env) *cobra.Command {
 	return cmd
 }
 
-func release(ctx context.Context, url, incarnation string) error {
-	c := adminpbconnect.NewMetastoreServiceClient(http.DefaultClient, url)
+func release(ctx context.Context, h *http.Client, url, incarnation string) error {
+	c := adminpbconnect.NewMetastoreServiceClient(h, url)
 	_, err := c.ReleaseQuarantine(ctx, connect.NewRequest(&adminpb.ReleaseQuarantineRequest{Incarnation: incarnation}))
 	if err != nil {
 		return failed("release the quarantine", url, err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"strings"
 
@@ -20,11 +19,24 @@ import (
 // shadowTool is what the shadow commands share.
 type shadowTool struct {
 	env *cli.Env
-	url *string
+	at  *adminTarget
+
+	api adminpbconnect.ShadowServiceClient // once the flags are read
 }
 
-func (s *shadowTool) client() adminpbconnect.ShadowServiceClient {
-	return adminpbconnect.NewShadowServiceClient(http.DefaultClient, *s.url)
+func (s *shadowTool) client() adminpbconnect.ShadowServiceClient { return s.api }
+
+// connect makes the client before a command runs: flags are known then, and not before.
+func (s *shadowTool) connect(cmd *cobra.Command) {
+	run := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		h, err := s.at.client()
+		if err != nil {
+			return err
+		}
+		s.api = adminpbconnect.NewShadowServiceClient(h, s.at.url)
+		return run(cmd, args)
+	}
 }
 
 func shadowCommand(env *cli.Env) *cobra.Command {
@@ -36,8 +48,11 @@ shadow region: name its admin URL with --admin or GNOMON_ADMIN.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	s := &shadowTool{env: env, url: adminFlag(env, cmd)}
+	s := &shadowTool{env: env, at: adminFlags(env, cmd)}
 	cmd.AddCommand(s.create(), s.list(), s.describe(), s.status(), s.verify(), s.failover(), s.pause(true), s.pause(false), s.delete())
+	for _, child := range cmd.Commands() {
+		s.connect(child)
+	}
 	return cmd
 }
 
@@ -72,7 +87,7 @@ func (s *shadowTool) create() *cobra.Command {
 				Config: cfg.Link, ValidateOnly: dryRun, Paused: cfg.Paused,
 			}))
 			if err != nil {
-				return failed("create the link", *s.url, err)
+				return failed("create the link", s.at.url, err)
 			}
 			return s.created(cfg.Link.Name, resp.Msg, dryRun)
 		},
@@ -87,7 +102,7 @@ func (s *shadowTool) create() *cobra.Command {
 func (s *shadowTool) exists(ctx context.Context, name string) (bool, error) {
 	resp, err := s.client().List(ctx, connect.NewRequest(&adminpb.ListRequest{}))
 	if err != nil {
-		return false, failed("list the links", *s.url, err)
+		return false, failed("list the links", s.at.url, err)
 	}
 	for _, l := range resp.Msg.Links {
 		if l.Link == name {
@@ -133,7 +148,7 @@ func (s *shadowTool) list() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			resp, err := s.client().List(cmd.Context(), connect.NewRequest(&adminpb.ListRequest{}))
 			if err != nil {
-				return failed("list the links", *s.url, err)
+				return failed("list the links", s.at.url, err)
 			}
 			return s.env.Emit(linksOf(resp.Msg.Links), func(w io.Writer) {
 				cli.Row(w, "LINK", "STATE", "APPLIED SEQ", "SOURCE")
@@ -153,7 +168,7 @@ func (s *shadowTool) describe() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			resp, err := s.client().List(cmd.Context(), connect.NewRequest(&adminpb.ListRequest{}))
 			if err != nil {
-				return failed("describe the link", *s.url, err)
+				return failed("describe the link", s.at.url, err)
 			}
 			for _, l := range resp.Msg.Links {
 				if l.Link == args[0] {
@@ -193,7 +208,7 @@ func (s *shadowTool) pause(paused bool) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, err := s.client().Pause(cmd.Context(), connect.NewRequest(&adminpb.PauseRequest{Link: args[0], Paused: paused}))
 			if err != nil {
-				return failed(strings.Fields(use)[0]+" link "+args[0], *s.url, err)
+				return failed(strings.Fields(use)[0]+" link "+args[0], s.at.url, err)
 			}
 			return nil
 		},
@@ -212,7 +227,7 @@ func (s *shadowTool) delete() *cobra.Command {
 			}
 			_, err := s.client().Delete(cmd.Context(), connect.NewRequest(&adminpb.DeleteRequest{Link: args[0]}))
 			if err != nil {
-				return failed("delete link "+args[0], *s.url, err)
+				return failed("delete link "+args[0], s.at.url, err)
 			}
 			return nil
 		},

@@ -67,7 +67,7 @@ the two it was, and what is lost, per partition.`,
 				Link: args[0], FenceTimeoutMs: int32(fence.Milliseconds()), DryRun: dryRun, AcceptMissing: missing,
 			}))
 			if err != nil {
-				return failed("fail over link "+args[0], *s.url, err)
+				return failed("fail over link "+args[0], s.at.url, err)
 			}
 			return s.env.Emit(failoverOf(resp.Msg.Report), func(w io.Writer) { failoverText(w, resp.Msg.Report) })
 		},

@@ -93,7 +93,7 @@ func (s *shadowTool) status() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			resp, err := s.client().Status(cmd.Context(), connect.NewRequest(&adminpb.StatusRequest{Link: args[0]}))
 			if err != nil {
-				return failed("show the status of link "+args[0], *s.url, err)
+				return failed("show the status of link "+args[0], s.at.url, err)
 			}
 			m := resp.Msg
 			return s.env.Emit(statusOf(m), func(w io.Writer) { statusText(w, m) })
@@ -158,7 +158,7 @@ func (s *shadowTool) verify() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			resp, err := s.client().Verify(cmd.Context(), connect.NewRequest(&adminpb.VerifyRequest{Link: args[0], Deep: deep}))
 			if err != nil {
-				return failed("verify link "+args[0], *s.url, err)
+				return failed("verify link "+args[0], s.at.url, err)
 			}
 			return s.verified(args[0], resp.Msg)
 		},

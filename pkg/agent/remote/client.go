@@ -16,6 +16,7 @@ import (
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/internal/rpcfault"
+	"github.com/gnomon-stream/gnomon/internal/tlsfiles"
 	"github.com/gnomon-stream/gnomon/pkg/adminpb/adminpbconnect"
 	"github.com/gnomon-stream/gnomon/pkg/coordinatorpb"
 	"github.com/gnomon-stream/gnomon/pkg/coordinatorpb/coordinatorpbconnect"
@@ -35,15 +36,21 @@ const (
 	retryMax   = 500 * time.Millisecond
 )
 
-// NewHTTP returns an HTTP client for the internal API: HTTP/2 without TLS, with pings.
-func NewHTTP() *http.Client {
+// NewHTTP returns an HTTP client for the internal API: HTTP/2 with pings; with TLS to https URLs, by what the set holds
+// when a connection is made. Without a set https URLs are out of reach.
+func NewHTTP(set *tlsfiles.Set) *http.Client {
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
-	return &http.Client{Transport: &http.Transport{
+	t := &http.Transport{
 		Protocols:   &protocols,
 		DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext,
 		HTTP2:       &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
-	}}
+	}
+	if set != nil {
+		protocols.SetHTTP2(true)
+		t.DialTLSContext = set.Dialer(t.DialContext, "h2")
+	}
+	return &http.Client{Transport: t}
 }
 
 // Config of a Client.

@@ -73,7 +73,7 @@ func newClient(t *testing.T, stubs ...*stub) *Client {
 	for _, s := range stubs {
 		urls = append(urls, s.url)
 	}
-	c, err := New(Config{Coordinators: urls, HTTP: NewHTTP(), Logger: slog.New(slog.DiscardHandler)})
+	c, err := New(Config{Coordinators: urls, HTTP: NewHTTP(nil), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,11 +35,14 @@ func TestSample(t *testing.T) {
 	}
 	all := &metalogpb.Filter{PatternType: "LITERAL", FilterType: "INCLUDE", Name: "*"}
 	want := &metalogpb.LinkConfig{
-		Name:             "a-to-b",
-		Coordinators:     []string{"http://coordinator-1.region-a.example:9644", "http://coordinator-2.region-a.example:9644"},
-		EtcdEndpoints:    []string{"http://etcd-1.region-a.example:2379", "http://etcd-2.region-a.example:2379", "http://etcd-3.region-a.example:2379"},
-		Bucket:           "s3://gnomon-region-a/cluster-1?region=eu-central-1",
-		CredentialFiles:  map[string]string{"bucket_credentials_file": "/etc/gnomon/region-a-bucket.credentials"},
+		Name:          "a-to-b",
+		Coordinators:  []string{"https://coordinator-1.region-a.example:9644", "https://coordinator-2.region-a.example:9644"},
+		EtcdEndpoints: []string{"http://etcd-1.region-a.example:2379", "http://etcd-2.region-a.example:2379", "http://etcd-3.region-a.example:2379"},
+		Bucket:        "s3://gnomon-region-a/cluster-1?region=eu-central-1",
+		CredentialFiles: map[string]string{
+			"bucket_credentials_file": "/etc/gnomon/region-a-bucket.credentials",
+			"coordinator_cert_file":   "/etc/gnomon/region-a.pem", "coordinator_key_file": "/etc/gnomon/region-a-key.pem", "coordinator_ca_file": "/etc/gnomon/region-a-ca.pem",
+		},
 		TopicFilters:     []*metalogpb.Filter{all, {PatternType: "PREFIX", FilterType: "EXCLUDE", Name: "scratch-"}},
 		GroupFilters:     []*metalogpb.Filter{all},
 		OnTopicDeleted:   linkconfig.OnDeletedKeep,

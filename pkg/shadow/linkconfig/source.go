@@ -24,9 +24,9 @@ var credentials = []credential{
 	{name: "etcd_cert"},
 	{name: "etcd_key"},
 	{name: "coordinator_token", env: true},
-	{name: "coordinator_ca"},
-	{name: "coordinator_cert"},
-	{name: "coordinator_key"},
+	{name: "coordinator_ca", used: true},
+	{name: "coordinator_cert", used: true},
+	{name: "coordinator_key", used: true},
 }
 
 // environmentName is POSIX's rule for the name of a variable: a secret in its place is not likely to pass.
