@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"runtime/debug"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -22,6 +23,7 @@ type agentOptions struct {
 	region.AgentConfig
 	inside security
 	logs   LogOptions
+	traces TraceOptions
 }
 
 func (o *agentOptions) settings() settings {
@@ -47,7 +49,7 @@ func (o *agentOptions) settings() settings {
 		{"max-request-bytes", "of one Produce request; default 100 MiB", false, number(&l.RequestBytes, 1<<10, math.MaxInt32)},
 		{"max-buffered-bytes", "of the requests of all connections; default 22 % of the memory", false, number(&l.BufferedBytes, 1<<20, math.MaxInt64)},
 		{"store-prices", storePricesUsage, false, prices(&o.Prices)},
-	}, append(o.inside.settings(), logSettings(&o.logs)...)...)
+	}, slices.Concat(o.inside.settings(), logSettings(&o.logs), traceSettings(&o.traces))...)
 }
 
 // RunAgent runs an agent until ctx ends, and returns the exit code.
@@ -66,6 +68,11 @@ func RunAgent(ctx context.Context, env Env) int {
 	}
 	// What the parts may hold is bounded by the plan; this makes the runtime collect in time, and return what it does not need.
 	debug.SetMemoryLimit(cmp.Or(o.MemoryBytes, region.MemoryDefault))
+	var bye func()
+	if o.Trace, bye, err = NewTracer(ctx, o.traces, "gnomon-agent", fmt.Sprintf("agent-%d", o.NodeID), env.Version, o.Logger, env.Now); err != nil {
+		return env.exit("agent", err)
+	}
+	defer bye()
 	return env.exit("agent", serveAgent(ctx, env, o.AgentConfig))
 }
 

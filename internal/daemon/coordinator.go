@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -29,6 +30,7 @@ type coordinatorOptions struct {
 	inside  security
 	peerTLS tlsfiles.Files
 	logs    LogOptions
+	traces  TraceOptions
 }
 
 func (o *coordinatorOptions) settings() settings {
@@ -58,7 +60,7 @@ func (o *coordinatorOptions) settings() settings {
 		{"max-offset-bytes", "of the committed offsets of all groups, 128 each and their metadata; default 256 MiB", false, number(&limits.OffsetBytes, 1<<20, math.MaxInt64)},
 		{"max-producers", "idempotent producers that partitions remember, each in each partition counting as one; default 500000", false, number(&limits.Producers, 1, math.MaxInt32)},
 		{"store-prices", storePricesUsage, false, prices(&o.Prices)},
-	}, append(o.inside.settings(), logSettings(&o.logs)...)...)
+	}, slices.Concat(o.inside.settings(), logSettings(&o.logs), traceSettings(&o.traces))...)
 }
 
 // validate checks what only several settings show.
@@ -104,6 +106,12 @@ func RunCoordinator(ctx context.Context, env Env) int {
 	if len(o.peers) > 0 {
 		o.PeerURLs = func() ([]string, error) { return o.peers, nil }
 	}
+	var bye func()
+	var err error
+	if o.Trace, bye, err = NewTracer(ctx, o.traces, "gnomon-coordinator", o.ID, env.Version, o.Logger, env.Now); err != nil {
+		return env.exit("coordinator", err)
+	}
+	defer bye()
 	return env.exit("coordinator", serveCoordinator(ctx, env, o.CoordinatorConfig))
 }
 

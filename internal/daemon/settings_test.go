@@ -104,6 +104,8 @@ func TestMistakes(t *testing.T) {
 		"no such level":  {whole, []string{"--log-level", "loud"}, nil, "use debug, info, warn or error"},
 		"log format":     {whole, []string{"--log-format", "xml"}, nil, `--log-format is "xml": use text or json`},
 		"a password":     {whole, nil, map[string]string{"GNOMON_COORDINATORS": "http://me:secret@c:1/x"}, `GNOMON_COORDINATORS is "http://...@c:1/x": use http://host:port`},
+		"trace endpoint": {whole, []string{"--trace-endpoint", "localhost:4317"}, nil, "use http://host:port or https://host:port"},
+		"trace ratio":    {whole + "trace-ratio: 2\n", nil, nil, "use a number from 0 to 1"},
 		"no YAML":        {"a: [", nil, nil, "x.yaml: yaml:"},
 		"store prices":   {whole + "store-prices: gold\n", nil, nil, "use none, s3-us-east-1, s3-eu-central-1, or a YAML file: open gold"},
 		"price table":    {whole + "store-prices: ../../deploy/agent.yaml\n", nil, nil, "field node-id not found"},

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/internal/region"
+	"github.com/gnomon-stream/gnomon/internal/trace"
 	"github.com/gnomon-stream/gnomon/pkg/coordinator"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/embedetcd"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/appender"
@@ -34,6 +35,7 @@ type Options struct {
 	Appender       appender.Config   // the flush profile
 	SnapshotEvery  base.Seq          // see coordinator.Config
 	Limits         coordinator.Limits
+	Trace          *trace.Tracer   // nil means none
 	Prices         *metered.Prices // see region.CoordinatorConfig
 	Version        string
 	Out            io.Writer
@@ -169,7 +171,7 @@ func (o *Options) open(ctx context.Context, x *one, id coordinator.Identity) err
 		Identity: id, EtcdEndpoints: []string{endpoint}, BucketURL: bucket,
 		AdminAddr: loopback(port.Admin), KafkaAddrs: []string{loopback(port.Kafka[0]), loopback(port.Kafka[1])},
 		FirstNodeID: firstNode[name], PeerURLs: o.peerURLs(name), EndpointsFile: o.endpointsFile(name), SnapshotEvery: o.SnapshotEvery,
-		Appender: o.Appender, Limits: o.Limits, Prices: o.Prices,
+		Appender: o.Appender, Limits: o.Limits, Prices: o.Prices, Trace: o.Trace,
 		Version: o.Version, Logger: o.Logger.With("region", name), Now: o.Now,
 	})
 	return err

@@ -82,6 +82,7 @@ var suites = []string{"pkg/metastore/metastoretest", "pkg/objlog/objstore/storet
 // libraries maps a client library, with all below it, to the folders that may import it.
 var libraries = map[string][]string{
 	"go.etcd.io":                        {"pkg/metastore/etcd", "pkg/metastore/embedetcd"},
+	"go.opentelemetry.io":               {"internal/trace", "tests"},
 	"github.com/aws":                    {"pkg/objlog/objstore/s3", "pkg/objlog/objstore/open", "pkg/objlog/objstore/bucket"},
 	"github.com/klauspost/compress":     {"pkg/kafkaapi/batch/records", "pkg/metastore"},
 	"github.com/minio/minio-go":         {"pkg/objlog/objstore/bucket", "tests"},

@@ -17,6 +17,7 @@ import (
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/internal/tlsfiles"
+	"github.com/gnomon-stream/gnomon/internal/trace"
 	"github.com/gnomon-stream/gnomon/pkg/agent"
 	"github.com/gnomon-stream/gnomon/pkg/agent/remote"
 	"github.com/gnomon-stream/gnomon/pkg/coordinator"
@@ -48,7 +49,8 @@ type AgentConfig struct {
 	CacheBytes        int64 // of the read cache; 0 means its share of MemoryBytes
 	MemoryBytes       int64 // that the agent may take; 0 means MemoryDefault
 	Appender          appender.Config
-	Hedging           bool // slow requests to the bucket are sent a second time; not to directories
+	Hedging           bool          // slow requests to the bucket are sent a second time; not to directories
+	Trace             *trace.Tracer // nil means none
 	Version           string
 	Logger            *slog.Logger
 	Now               func() time.Time
@@ -116,7 +118,7 @@ func (a *Agent) open(ctx context.Context) error {
 		autoCreate: a.cfg.AutoCreateTopics, defaultPartitions: a.cfg.DefaultPartitions,
 		bucket: a.bucket, limits: a.cfg.Limits, cacheBytes: a.cfg.CacheBytes, memoryBytes: a.cfg.MemoryBytes, appender: a.cfg.Appender,
 		hedging: a.cfg.Hedging && onNetwork(a.cfg.BucketURL), version: a.cfg.Version,
-		logger: a.cfg.Logger, metrics: a.registry, now: a.cfg.Now,
+		logger: a.cfg.Logger, metrics: a.registry, trace: a.cfg.Trace, now: a.cfg.Now,
 	})
 	return err
 }
@@ -175,6 +177,7 @@ type agentParts struct {
 	version     string
 	logger      *slog.Logger
 	metrics     prometheus.Registerer
+	trace       *trace.Tracer
 	now         func() time.Time
 }
 
@@ -203,7 +206,7 @@ func newAgent(p agentParts) (*agent.Agent, error) {
 		Listener: p.listener, Cluster: p.cluster, Version: p.version, Coordinator: p.coordinator, Registry: p.registry,
 		Store: p.bucket, Objects: objstore.AsObjects(p.bucket), Appender: p.appender, CacheBytes: p.cacheBytes,
 		Logger:     p.logger.With("node_id", p.nodeID),
-		Registerer: prometheus.WrapRegistererWith(prometheus.Labels{"node_id": strconv.Itoa(int(p.nodeID))}, p.metrics), Now: p.now,
+		Registerer: prometheus.WrapRegistererWith(prometheus.Labels{"node_id": strconv.Itoa(int(p.nodeID))}, p.metrics), Trace: p.trace, Now: p.now,
 	})
 }
 

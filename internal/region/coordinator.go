@@ -14,6 +14,7 @@ import (
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/internal/tlsfiles"
+	"github.com/gnomon-stream/gnomon/internal/trace"
 	"github.com/gnomon-stream/gnomon/pkg/agent/remote"
 	"github.com/gnomon-stream/gnomon/pkg/coordinator"
 	"github.com/gnomon-stream/gnomon/pkg/coordinator/groups"
@@ -48,6 +49,7 @@ type CoordinatorConfig struct {
 	SnapshotEvery base.Seq      // see coordinator.Config
 	Groups        groups.Config // zero means the defaults
 	Limits        coordinator.Limits
+	Trace         *trace.Tracer // nil means none
 	Version       string
 	Logger        *slog.Logger
 	Now           func() time.Time
@@ -98,7 +100,7 @@ func (c *Coordinator) open(ctx context.Context) error {
 	}
 	c.coord = coordinator.New(coordinator.Config{
 		ID: c.cfg.ID, Address: c.URL(), Log: c.log, Objects: objstore.AsObjects(c.bucket), Identity: c.cfg.Identity,
-		Peer: c.peer(), Now: c.cfg.Now, Logger: c.cfg.Logger, Registerer: c.registry, SnapshotEvery: c.cfg.SnapshotEvery, Groups: c.cfg.Groups,
+		Peer: c.peer(), Now: c.cfg.Now, Logger: c.cfg.Logger, Registerer: c.registry, Trace: c.cfg.Trace, SnapshotEvery: c.cfg.SnapshotEvery, Groups: c.cfg.Groups,
 		Limits: c.cfg.Limits,
 	})
 	c.links = newLinkManager(c.coord, c.bucket, c.cfg, c.http, stores, shadow.NewMetrics(c.registry))

@@ -96,8 +96,8 @@ func (m *linkManager) settle(ctx context.Context, g *errgroup.Group, want map[st
 func (m *linkManager) newRunner(link string) *shadow.Runner {
 	return shadow.NewRunner(shadow.Config{
 		Link: link, Metalog: metalog{m.c}, Remote: m.remote, Bucket: m.bucket,
-		Copier: &shadow.ObjectCopier{Cluster: m.cfg.Identity.ClusterID, Bucket: m.bucket},
-		Now:    m.cfg.Now, Logger: m.cfg.Logger, Metrics: m.metrics,
+		Copier: &shadow.ObjectCopier{Cluster: m.cfg.Identity.ClusterID, Bucket: m.bucket, Trace: m.cfg.Trace, Now: m.cfg.Now},
+		Now:    m.cfg.Now, Logger: m.cfg.Logger, Metrics: m.metrics, Trace: m.cfg.Trace,
 	})
 }
 

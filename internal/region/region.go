@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/internal/trace"
 	"github.com/gnomon-stream/gnomon/pkg/agent"
 	"github.com/gnomon-stream/gnomon/pkg/coordinator"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/appender"
@@ -39,6 +40,7 @@ type Config struct {
 	Appender      appender.Config
 	SnapshotEvery base.Seq // see coordinator.Config
 	Limits        coordinator.Limits
+	Trace         *trace.Tracer // nil means none
 	Version       string
 	Logger        *slog.Logger
 	Now           func() time.Time
@@ -87,7 +89,7 @@ func (r *Region) open(ctx context.Context) error {
 	c, err := OpenCoordinator(ctx, CoordinatorConfig{
 		ID: "coordinator-" + r.cfg.Identity.RegionName, Identity: r.cfg.Identity, EtcdEndpoints: r.cfg.EtcdEndpoints, BucketURL: r.cfg.BucketURL,
 		BucketPatience: devPatience, Prices: r.cfg.Prices,
-		AdminAddr: r.cfg.AdminAddr, PeerURLs: r.cfg.PeerURLs, SnapshotEvery: r.cfg.SnapshotEvery, Limits: r.cfg.Limits,
+		AdminAddr: r.cfg.AdminAddr, PeerURLs: r.cfg.PeerURLs, SnapshotEvery: r.cfg.SnapshotEvery, Limits: r.cfg.Limits, Trace: r.cfg.Trace,
 		Version: r.cfg.Version, Logger: r.cfg.Logger, Now: r.cfg.Now,
 	})
 	if err != nil {
@@ -100,7 +102,7 @@ func (r *Region) open(ctx context.Context) error {
 			nodeID: r.cfg.FirstNodeID + int32(i), listener: l, advertise: l.Addr().String(), cluster: r.cfg.Identity.ClusterID,
 			autoCreate: true, defaultPartitions: 1, coordinator: local{c.coord}, registry: registry{c.log}, bucket: c.bucket, appender: r.cfg.Appender,
 			hedging: onNetwork(r.cfg.BucketURL),
-			version: r.cfg.Version, logger: r.cfg.Logger, metrics: c.registry, now: r.cfg.Now,
+			version: r.cfg.Version, logger: r.cfg.Logger, metrics: c.registry, trace: r.cfg.Trace, now: r.cfg.Now,
 		})
 		if err != nil {
 			return err

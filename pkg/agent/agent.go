@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/internal/trace"
 	"github.com/gnomon-stream/gnomon/pkg/kafkaapi"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/archive"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
@@ -60,6 +61,7 @@ type Config struct {
 	CacheBytes  int64 // of the read cache; 0 means the fetcher's default
 	Logger      *slog.Logger
 	Registerer  prometheus.Registerer
+	Trace       *trace.Tracer // nil means none
 	Now         func() time.Time
 }
 
@@ -86,12 +88,12 @@ func New(cfg Config) (*Agent, error) {
 	}
 	a.appender = appender.New(cfg.Appender, appender.Deps{
 		Store: cfg.Store, Committer: committer{cfg.Coordinator, cfg.Advertise.NodeID}, Logger: cfg.Logger, Now: cfg.Now, Registerer: cfg.Registerer,
-		Hedges: hedges,
+		Hedges: hedges, Trace: cfg.Trace,
 	})
 	a.fetcher = fetcher.New(fetcher.Config{Store: reads, CacheBytes: cfg.CacheBytes, Logger: cfg.Logger, Registerer: cfg.Registerer})
 	a.server, err = kafkaapi.New(cfg.Kafka, kafkaapi.Deps{
 		Catalog: a.catalog, Appender: produce{a.appender}, Reader: &reader{view: a.view, fetcher: a.fetcher}, Controller: cfg.Coordinator,
-		Logger: cfg.Logger, Registerer: cfg.Registerer, Clock: cfg.Now,
+		Logger: cfg.Logger, Registerer: cfg.Registerer, Clock: cfg.Now, Trace: cfg.Trace,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("agent %d: %w", cfg.Advertise.NodeID, err)

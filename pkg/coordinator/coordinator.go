@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/internal/trace"
 	"github.com/gnomon-stream/gnomon/pkg/coordinator/groups"
 	"github.com/gnomon-stream/gnomon/pkg/metastore"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/archive"
@@ -52,6 +53,7 @@ type Config struct {
 	Now        func() time.Time
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
+	Trace      *trace.Tracer // nil means none
 	// SnapshotEvery is how many entries lie between two snapshots; 0 means 20,000.
 	SnapshotEvery base.Seq
 	// RetentionEvery is how often the leader looks for records that their topics keep no longer; 0 means RetentionEveryDefault.

@@ -107,6 +107,7 @@ func (c *Coordinator) openSession(ctx context.Context, nodeID int32, link string
 // result or an error: base.ErrFenced (the session is over), base.ErrReadOnly (the region is fenced),
 // base.ErrUnavailable and base.ErrNotLeader (retry the same request: it is unknown whether it took effect).
 func (c *Coordinator) CommitAsync(ctx context.Context, req *metalogpb.CommitRequest, done func(*metalogpb.CommitResult, error)) {
+	traced := c.traced(req)
 	err := c.submit(ctx, func(tx *Tx) {
 		switch {
 		case tx == nil:
@@ -117,7 +118,9 @@ func (c *Coordinator) CommitAsync(ctx context.Context, req *metalogpb.CommitRequ
 			return
 		}
 		res, result := tx.l.seq.Commit(tx.now, req)
+		traced.decided(c)
 		tx.reply(func(err error) {
+			traced.confirmed(tx.l, err)
 			switch {
 			case err != nil:
 				done(nil, err)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/gnomon-stream/gnomon/internal/trace"
 )
 
 // Config is what a Server needs to know besides its Deps.
@@ -121,6 +123,7 @@ type Deps struct {
 	Logger     *slog.Logger          // nil: discards
 	Registerer prometheus.Registerer // nil: metrics are counted but registered nowhere
 	Clock      func() time.Time      // nil: time.Now
+	Trace      *trace.Tracer         // nil: none
 }
 
 func (d Deps) withDefaults() Deps {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/internal/trace"
 )
 
 // readBuffer is the size of a connection's read buffer; larger requests go past it.
@@ -120,6 +121,7 @@ type reply struct {
 	tagged      bool // response header v1
 	once        sync.Once
 	answer      answer
+	note        *trace.Note   // of a Produce request, when tracing is on
 	ready       chan struct{} // closed once answer is set
 }
 
@@ -220,4 +222,5 @@ func (w *writer) write(r *reply) {
 		return
 	}
 	s.metrics.answered(r.frame.api.key, s.now().Sub(r.frame.read), int64(size))
+	s.told(r)
 }

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/internal/trace"
 )
 
 // handleAll starts the connection's requests in order.
@@ -71,7 +72,8 @@ func (c *conn) handle(fr *frame, r *reply) error {
 		return nil
 	}
 	if fr.api.start != nil {
-		fr.api.start(c.work, q, r.finish)
+		r.note = c.server.deps.Trace.Note()
+		fr.api.start(trace.WithNote(c.work, r.note), q, r.finish)
 		return nil
 	}
 	ctx, cancel := c.gone, context.CancelFunc(func() {})

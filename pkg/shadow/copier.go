@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/internal/trace"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/segment"
@@ -22,11 +24,16 @@ type ObjectCopier struct {
 	Bucket  objstore.Store // of this region
 	// Backoff repeats a write that failed; its zero value goes on until ctx ends.
 	Backoff objstore.Backoff
+	// Trace and Now tell how long a traced copy takes; a nil Trace means none.
+	Trace *trace.Tracer
+	Now   func() time.Time
 }
 
 // Copy implements Copier.
 func (c *ObjectCopier) Copy(ctx context.Context, source objstore.Store, job CopyJob, local base.ObjectID) (*metalogpb.Placement, error) {
+	told := c.begin(ctx, "gnomon.shadow.get")
 	object, err := source.Get(ctx, job.Object.Key(), objectBytesMax)
+	told(int64(len(object)))
 	if err != nil {
 		return nil, fmt.Errorf("read object %s of the source: %w", job.Object, err)
 	}
@@ -41,7 +48,9 @@ func (c *ObjectCopier) Copy(ctx context.Context, source objstore.Store, job Copy
 	if !job.Whole {
 		payload = c.part(object, extents, job, local, placement)
 	}
+	told = c.begin(ctx, "gnomon.shadow.put")
 	err = c.Backoff.PutSettled(ctx, c.Bucket, local.Key(), payload)
+	told(placement.Size)
 	if errors.Is(err, objstore.ErrExists) {
 		// An earlier attempt under this number: the caller takes another one.
 		return nil, fmt.Errorf("object %s is there already: %w", local, base.ErrUnavailable)

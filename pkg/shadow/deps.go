@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/internal/trace"
 	"github.com/gnomon-stream/gnomon/pkg/adminpb"
 	"github.com/gnomon-stream/gnomon/pkg/metastore"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
@@ -78,4 +79,5 @@ type Config struct {
 	Now          func() time.Time
 	Logger       *slog.Logger
 	Metrics      *Metrics
+	Trace        *trace.Tracer // nil means none
 }

@@ -176,7 +176,7 @@ func (r *Runner) once(parent context.Context) error {
 	defer func() { _ = bucket.Close() }()
 	t := &tailing{
 		r: r, info: info, session: session, source: bucket, drain: drain,
-		faults: map[base.TopicID]string{}, held: map[base.Seq]blobs{},
+		faults: map[base.TopicID]string{}, held: map[base.Seq]blobs{}, traced: map[base.ObjectID]time.Time{},
 	}
 	if err = t.begin(ctx); err == nil {
 		err = t.run(ctx)
@@ -233,7 +233,8 @@ type tailing struct {
 	copied  chan copyDone
 	held    map[base.Seq]blobs // of entries that are on their way into the image; guarded by r.mu
 	entries chan offered
-	sent    base.Seq // the last entry put into entries; of the streaming goroutine alone
+	traced  map[base.ObjectID]time.Time // when a traced object of the source was heard of; guarded by r.mu
+	sent    base.Seq                    // the last entry put into entries; of the streaming goroutine alone
 
 	faultMu sync.Mutex
 	faults  map[base.TopicID]string // reasons that are not in the log yet: see fault

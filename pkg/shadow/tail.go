@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/internal/trace"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
@@ -106,9 +107,11 @@ func (t *tailing) copyOne(ctx context.Context, job CopyJob, number base.ObjectNu
 	wait := retryMin
 	for {
 		start := t.r.cfg.Now()
-		placement, err := t.r.cfg.Copier.Copy(ctx, t.source, job, base.ObjectID{Session: t.session, Number: number})
+		ref := t.refOf(job.Object)
+		placement, err := t.r.cfg.Copier.Copy(trace.WithRef(ctx, ref.Child("copy")), t.source, job, base.ObjectID{Session: t.session, Number: number})
 		if err == nil {
 			t.r.cfg.Metrics.copied(placement.Size, t.r.cfg.Now().Sub(start))
+			t.tellCopy(ref, start, placement)
 		}
 		if err == nil || errors.Is(err, base.ErrCorrupt) || errors.Is(err, base.ErrNotFound) || errors.Is(err, base.ErrVersion) {
 			return copyDone{job: job, number: number, placement: placement, err: err}, nil
@@ -194,6 +197,7 @@ func (t *tailing) offer(e offered) ([]CopyJob, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.heardOf(jobs)
 	s := &t.r.seen
 	s.contact = t.r.cfg.Now()
 	s.headSeq = max(s.headSeq, e.head, e.raw.Seq)
@@ -235,7 +239,8 @@ func (t *tailing) append(ctx context.Context, events []*metalogpb.Event) error {
 			return err
 		}
 	}
-	return t.r.cfg.Metalog.Do(ctx, func(tx Tx) error {
+	start := t.r.cfg.Now()
+	err := t.r.cfg.Metalog.Do(ctx, func(tx Tx) error {
 		l := tx.State().Link(t.r.cfg.Link)
 		if l == nil || !l.Active() {
 			return errLinkOver
@@ -250,6 +255,10 @@ func (t *tailing) append(ctx context.Context, events []*metalogpb.Event) error {
 		}
 		return nil
 	})
+	if err == nil {
+		t.tellApplied(events, start)
+	}
+	return err
 }
 
 // settle takes the end of a copy. The number of a copy that succeeded stays out until its placement is entered.
@@ -271,5 +280,6 @@ func (t *tailing) settle(ctx context.Context, c copyDone) error {
 	t.r.mu.Lock()
 	defer t.r.mu.Unlock()
 	t.m.Skipped(c.job.Object)
+	delete(t.traced, c.job.Object)
 	return nil
 }

@@ -57,6 +57,11 @@ With --region only one region runs, so that one of two processes on the same --d
 				}
 			}
 			o.Out, o.Now, o.Version = env.Out, env.Now, env.Version.Version
+			end, err := observe.start(cmd.Context(), env, &o)
+			if err != nil {
+				return err
+			}
+			defer end()
 			return dev.Run(cmd.Context(), o)
 		},
 	}

@@ -1,6 +1,8 @@
 package ops
 
 import (
+	"context"
+
 	"github.com/spf13/pflag"
 
 	"github.com/gnomon-stream/gnomon/internal/cli"
@@ -12,12 +14,30 @@ import (
 type observeFlags struct {
 	prices        string
 	level, format string
+	endpoint      string
+	traces        daemon.TraceOptions
 }
 
 func (o *observeFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&o.prices, "store-prices", "", "what the store bills, for its metrics of cost: none, s3-us-east-1, s3-eu-central-1, or a YAML file; S3's by the region for buckets at AWS, else none")
 	f.StringVar(&o.level, "log-level", "warn", "debug, info, warn or error")
+	f.StringVar(&o.endpoint, "trace-endpoint", "", "collector of OpenTelemetry traces (OTLP over gRPC), such as http://127.0.0.1:4317; none for no traces")
+	f.Float64Var(&o.traces.Ratio, "trace-ratio", daemon.TraceRatioDefault, "part of the objects that is traced, 0 to 1")
 	f.StringVar(&o.format, "log-format", "text", "text or json")
+}
+
+// start makes what needs a context; the end of the process calls what it returns.
+func (o *observeFlags) start(ctx context.Context, env *cli.Env, into *dev.Options) (end func(), err error) {
+	if o.endpoint != "" {
+		if o.traces.Endpoint, err = daemon.ParseTraceEndpoint(o.endpoint); err != nil {
+			return nil, cli.Usage("--trace-endpoint is %q: %v", o.endpoint, err)
+		}
+	}
+	if !(o.traces.Ratio >= 0 && o.traces.Ratio <= 1) {
+		return nil, cli.Usage("--trace-ratio is %v: use a number from 0 to 1", o.traces.Ratio)
+	}
+	into.Trace, end, err = daemon.NewTracer(ctx, o.traces, "gnomon-dev", "gnomon-dev", env.Version.Version, into.Logger, env.Now)
+	return end, err
 }
 
 func (o *observeFlags) apply(env *cli.Env, into *dev.Options) error {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/internal/trace"
 	"github.com/gnomon-stream/gnomon/pkg/kafkaapi/batch"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
@@ -86,6 +87,7 @@ type Deps struct {
 	Logger     *slog.Logger // nil means none
 	Now        func() time.Time
 	Registerer prometheus.Registerer // nil means no metrics
+	Trace      *trace.Tracer         // nil means none
 	Hedges     *hedge.Metrics        // nil means none
 }
 
@@ -108,7 +110,8 @@ type request struct {
 	bytes   int64
 	weight  int64 // of the budget
 	arrived time.Time
-	refused bool // see Refuse: it is noted, and nothing else
+	note    *trace.Note // says which object it is in, when tracing is on
+	refused bool        // see Refuse: it is noted, and nothing else
 }
 
 const (
@@ -139,7 +142,7 @@ func (a *Appender) Append(ctx context.Context, batches []Batch, done func([]Resu
 		done(nil)
 		return
 	}
-	r := &request{batches: batches, done: done, arrived: a.deps.Now()}
+	r := &request{batches: batches, done: done, arrived: a.deps.Now(), note: a.noteOf(ctx)}
 	for i := range batches {
 		r.bytes += int64(len(batches[i].Bytes))
 	}

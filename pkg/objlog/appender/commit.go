@@ -87,10 +87,12 @@ func (l *loop) committed(f *flush, res *metalogpb.CommitResult, err error, start
 	f.sent = false
 	switch {
 	case err == nil:
+		l.enter(f)
 		err = l.settle(f, res)
 		if err == nil {
 			l.a.metrics.commit.Observe(l.a.deps.Now().Sub(start).Seconds())
 			l.resendWait = 0
+			l.tell(f, start)
 			return
 		}
 		l.endSession(fmt.Errorf("commit of segment %s: %w", f.id, err))

@@ -30,7 +30,9 @@ type flush struct {
 	spare      base.ObjectNumber // the other number of the two that it has; 0: it has one
 	requests   []*request
 	partitions map[base.TopicPartition]struct{}
-	oldest     time.Time // arrival of its oldest request
+	oldest     time.Time    // arrival of its oldest request
+	due        time.Time    // when it was flushed
+	stored     [2]time.Time // when its PUT began and ended
 	put        putState
 	built      segment.Built
 	sent       bool
@@ -45,7 +47,7 @@ type flush struct {
 func (l *loop) flush(now time.Time) {
 	l.a.metrics.flushes[l.reason()].Inc() // before the cut
 	requests, bytes, partitions := l.cut()
-	f := &flush{id: base.ObjectID{Session: l.session}, requests: requests, partitions: partitions, oldest: requests[0].arrived}
+	f := &flush{id: base.ObjectID{Session: l.session}, requests: requests, partitions: partitions, oldest: requests[0].arrived, due: now}
 	f.id.Number, f.spare = l.numbers()
 	l.a.metrics.flushBytes.Observe(float64(bytes))
 	l.a.metrics.flushAge.Observe(now.Sub(f.oldest).Seconds())
@@ -88,7 +90,8 @@ func (a *Appender) upload(ctx context.Context, f *flush) (built segment.Built, s
 	if err != nil {
 		return built, false, fmt.Errorf("upload segment %s: %w: %w", f.id, base.ErrUnavailable, err)
 	}
-	a.metrics.put.Observe(a.deps.Now().Sub(start).Seconds())
+	f.stored = [2]time.Time{start, a.deps.Now()}
+	a.metrics.put.Observe(f.stored[1].Sub(start).Seconds())
 	built.Payload = nil // the requests' bytes are free once they are answered
 	return built, spare, nil
 }
