@@ -51,7 +51,13 @@ func (p *place) backlog(ctx context.Context, x *pair) error {
 	if err != nil {
 		return err
 	}
-	took, cpu, err := x.catchUp(ctx)
+	var took time.Duration
+	var cpu []float64
+	err = p.profiled(ctx, x.b, "backlog", 0, func(ctx context.Context) error {
+		var err error
+		took, cpu, err = x.catchUp(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,8 @@ type loss struct {
 type outcome struct {
 	twice, lost int
 	next        time.Duration // from the kill until the group got a record that it had not had before
+	tookOver    time.Duration // from the kill until what had to be done at region b was done
+	acked       time.Duration // from the kill until region b acked the first record
 }
 
 // secondRegion is the first number of what is written at region b.
@@ -55,10 +57,18 @@ func (g *group) note(n uint64, second bool) {
 	g.seen[n] = true
 }
 
+// moved tells whether region b gave the group anything that is new to it.
+func (g *group) moved() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return !g.next.IsZero()
+}
+
 // read is a member, which commits what it was given after each poll, until ctx ends.
 func (g *group) read(ctx context.Context, brokers []string, topic string, second bool) error {
 	cl, err := kgo.NewClient(append(eager(), kgo.SeedBrokers(brokers...), kgo.ConsumeTopics(topic), kgo.ConsumerGroup(lossGroup), kgo.DisableAutoCommit(),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.UnknownTopicRetries(-1), kgo.RetryTimeout(time.Second))...)
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.UnknownTopicRetries(-1), kgo.RetryTimeout(time.Second),
+		kgo.FetchMaxWait(500*time.Millisecond))...) // as the Java client: a fetch that is under way holds up partitions that come to it
 	if err != nil {
 		return err
 	}
@@ -79,13 +89,13 @@ func (g *group) read(ctx context.Context, brokers []string, topic string, second
 const numberBytes = 8
 
 // write sends numbered records, from a number on, until ctx ends, and gives those that were acked.
-func write(ctx context.Context, brokers []string, topic string, from uint64) ([]uint64, error) {
-	cl, err := producer(brokers, topic, append(eager(), kgo.ProducerLinger(0))...)
+func write(ctx context.Context, brokers []string, topic string, from uint64) (written, error) {
+	cl, err := producer(brokers, topic, append(eager(), kgo.ProducerLinger(0), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))...)
 	if err != nil {
-		return nil, err
+		return written{}, err
 	}
 	var mu sync.Mutex
-	var acked []uint64
+	var out written
 	began := time.Now()
 	for n := from; ; n++ {
 		if wait(ctx, time.Until(began.Add(time.Duration(n-from)*time.Second/lossRate))) != nil {
@@ -94,7 +104,9 @@ func write(ctx context.Context, brokers []string, topic string, from uint64) ([]
 		cl.Produce(context.WithoutCancel(ctx), &kgo.Record{Value: binary.BigEndian.AppendUint64(nil, n)}, func(_ *kgo.Record, err error) {
 			if err == nil {
 				mu.Lock()
-				acked = append(acked, n)
+				if out.acked = append(out.acked, n); out.first.IsZero() {
+					out.first = time.Now()
+				}
 				mu.Unlock()
 			}
 		})
@@ -106,7 +118,13 @@ func write(ctx context.Context, brokers []string, topic string, from uint64) ([]
 	cl.Close()
 	mu.Lock()
 	defer mu.Unlock()
-	return slices.Clone(acked), nil
+	return written{first: out.first, acked: slices.Clone(out.acked)}, nil
+}
+
+// written is what was acked, and when the first of it was.
+type written struct {
+	acked []uint64
+	first time.Time
 }
 
 // run loses region a while clients are at work there. They go to region b at that instant, whoever has to do something there yet.
@@ -118,11 +136,12 @@ func (x loss) run(ctx context.Context) (outcome, error) {
 	defer stop()
 	writing, enough := context.WithCancel(second)
 	defer enough()
-	var acked [2][]uint64
+	var sent [2]written
+	var tookOver time.Duration
 	var g errgroup.Group
 	g.Go(func() error { return members.read(first, x.a, x.topic, false) })
 	g.Go(func() (err error) {
-		acked[0], err = write(first, x.a, x.topic, 0)
+		sent[0], err = write(first, x.a, x.topic, 0)
 		return err
 	})
 	if err := wait(ctx, x.before); err != nil {
@@ -133,11 +152,15 @@ func (x loss) run(ctx context.Context) (outcome, error) {
 	leave()
 	g.Go(func() error { return members.read(second, x.b, x.topic, true) })
 	g.Go(func() (err error) {
-		acked[1], err = write(writing, x.b, x.topic, secondRegion)
+		sent[1], err = write(writing, x.b, x.topic, secondRegion)
 		return err
 	})
 	if err == nil && x.takeOver != nil {
 		err = x.takeOver(ctx)
+		tookOver = time.Since(killed)
+	}
+	for end := time.Now().Add(2 * settle); err == nil && !members.moved() && time.Now().Before(end); {
+		err = wait(ctx, 20*time.Millisecond)
 	}
 	if err == nil {
 		err = wait(ctx, x.after)
@@ -150,7 +173,9 @@ func (x loss) run(ctx context.Context) (outcome, error) {
 	if err := errors.Join(err, g.Wait()); err != nil {
 		return outcome{}, err
 	}
-	return members.outcome(killed, slices.Concat(acked[0], acked[1]))
+	out, err := members.outcome(killed, slices.Concat(sent[0].acked, sent[1].acked))
+	out.tookOver, out.acked = tookOver, sent[1].first.Sub(killed)
+	return out, err
 }
 
 func (g *group) outcome(killed time.Time, acked []uint64) (outcome, error) {
@@ -184,10 +209,11 @@ func (p *place) besideFailover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	add := func(name string, ours, theirs float64, unit string) {
-		p.b.report.add(sectionKafka, "source lost at 1,000 records/s: "+name, ours, unit, limit{Name: mirrorName, Value: theirs})
+	add := func(name string, ours, theirs float64, unit string) *figure {
+		return p.b.report.add(sectionKafka, "source lost at 1,000 records/s: "+name, ours, unit, limit{Name: mirrorName, Value: theirs})
 	}
-	add("from the kill to the next record", ours.next.Seconds()*1e3, theirs.next.Seconds()*1e3, "ms")
+	add("from the kill to the next record", ours.next.Seconds()*1e3, theirs.next.Seconds()*1e3, "ms").
+		of(part{"command done", ours.tookOver.Seconds() * 1e3}, part{"first ack", ours.acked.Seconds() * 1e3})
 	add("records delivered twice", float64(ours.twice), float64(theirs.twice), "records")
 	add("records acked and lost", float64(ours.lost), float64(theirs.lost), "records")
 	return nil

@@ -34,6 +34,10 @@ func (p *place) partitions(ctx context.Context, n int) error {
 		return err
 	}
 	var acks, ways quantiles
+	from, err := c.usage(ctx)
+	if err != nil {
+		return err
+	}
 	load := func(ctx context.Context) error {
 		acks, ways, err = p.b.trickle(ctx, c, n)
 		return err
@@ -48,9 +52,17 @@ func (p *place) partitions(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
+	to, err := c.usage(ctx)
+	if err != nil {
+		return err
+	}
+	least, err := p.least(ctx, from, to, p.b.warm()+p.b.o.seconds)
+	if err != nil {
+		return err
+	}
 	name := counted(n, "partition") + " at 1/s"
-	p.b.report.add(sectionMany, name+", ack p50", acks.p50, "ms")
-	p.b.report.add(sectionMany, name+", ack p99", acks.p99, "ms")
+	p.b.report.add(sectionMany, name+", ack p50", acks.p50, "ms", limit{Name: least.name(), Value: least.p50})
+	p.b.report.add(sectionMany, name+", ack p99", acks.p99, "ms", limit{Name: least.name(), Value: least.p99})
 	p.b.report.add(sectionMany, name+", to a consumer p50", ways.p50, "ms")
 	p.b.report.add(sectionMany, name+", to a consumer p99", ways.p99, "ms")
 	p.b.report.add(sectionMany, name+", CPU of the agents", agents, "cores")

@@ -80,7 +80,12 @@ func (p *place) produce(ctx context.Context, s shape) error {
 	if err != nil {
 		return err
 	}
-	f, err := p.b.profiled(ctx, c, p.kind+"-"+s.String(), func(ctx context.Context) (flow, error) { return p.b.flood(ctx, c.system(), s) })
+	var f flow
+	err = p.profiled(ctx, c, "produce-"+s.String(), p.b.warm(), func(ctx context.Context) error {
+		var err error
+		f, err = p.b.flood(ctx, c.system(), s)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -122,26 +127,22 @@ func (b *bench) flood(ctx context.Context, s system, load shape) (flow, error) {
 	return flood{system: s, topic: topic, producers: load.producers, warm: b.warm(), length: b.o.seconds}.run(ctx)
 }
 
-// profiled runs a load, and takes CPU profiles of the region's processes meanwhile if that was asked for.
-func (b *bench) profiled(ctx context.Context, c *cluster, name string, load func(context.Context) (flow, error)) (flow, error) {
-	var out flow
-	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		var err error
-		out, err = load(gctx)
-		return err
-	})
-	if b.o.profiles != "" {
-		for process, url := range c.admins() {
-			g.Go(func() error {
-				if err := wait(gctx, b.warm()); err != nil {
-					return err
-				}
-				return profile(gctx, url, b.o.seconds, filepath.Join(b.o.profiles, name+"-"+process+".cpu"))
-			})
-		}
+// profiled runs something, and takes CPU profiles of the region's processes meanwhile, after a delay, if that was asked for.
+func (p *place) profiled(ctx context.Context, c *cluster, name string, delay time.Duration, run func(context.Context) error) error {
+	if p.b.o.profiles == "" {
+		return run(ctx)
 	}
-	return out, g.Wait()
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return run(gctx) })
+	for process, url := range c.admins() {
+		g.Go(func() error {
+			if err := wait(gctx, delay); err != nil {
+				return err
+			}
+			return profile(gctx, url, p.b.o.seconds, filepath.Join(p.b.o.profiles, strings.Join([]string{p.kind, name, process}, "-")+".cpu"))
+		})
+	}
+	return g.Wait()
 }
 
 // latency measures acks at a rate of records a second.
@@ -201,13 +202,20 @@ func (p *place) paced(ctx context.Context, c *cluster, rate int, send func(conte
 	if err != nil {
 		return nil, leastAck{}, err
 	}
+	least, err := p.least(ctx, from, to, s.warm+s.length)
+	return s, least, err
+}
+
+// least measures what the flushes between two readings cost by themselves.
+func (p *place) least(ctx context.Context, from, to usage, took time.Duration) (leastAck, error) {
 	flushes := to.flushes - from.flushes
 	if flushes < 1 {
-		return nil, leastAck{}, fmt.Errorf("%.0f flushes", flushes)
+		return leastAck{}, fmt.Errorf("%.0f flushes", flushes)
 	}
-	least := leastAck{bytes: int((to.flushBytes - from.flushBytes) / flushes), rate: flushes / (s.warm + s.length).Seconds()}
-	least.quantiles, err = p.pair(ctx, least.rate, least.bytes)
-	return s, least, err
+	out := leastAck{bytes: int((to.flushBytes - from.flushBytes) / flushes), rate: flushes / took.Seconds()}
+	var err error
+	out.quantiles, err = p.pair(ctx, out.rate, out.bytes)
+	return out, err
 }
 
 func (p *place) observed(ctx context.Context, c *cluster, rate int, send func(context.Context, pace) (*stream, error)) (s *stream, from, to usage, err error) {
