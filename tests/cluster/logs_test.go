@@ -95,7 +95,6 @@ func TestRefusalsKeepSecrets(t *testing.T) {
 	t.Setenv("AWS_SESSION_TOKEN", secretToken)
 	url := "http://me:" + secretKey + "@127.0.0.1:1"
 	for name, args := range map[string][]string{
-		"store away":    {"--bucket-a", "s3://b/p?endpoint=http://127.0.0.1:1&region=eu-central-1"},
 		"bucket":        {"--bucket-a", "s3://me:" + secretKey + "@b/p"},
 		"endpoint":      {"--bucket-a", "s3://b/p?endpoint=" + url},
 		"store setting": {"--bucket-a", "s3://b/p?secret_access_key=" + secretKey},
@@ -110,4 +109,14 @@ func TestRefusalsKeepSecrets(t *testing.T) {
 		}
 		withoutSecrets(t, name, p.Log())
 	}
+	// A store that does not answer is waited for.
+	p := harness.NewDev(t).Launch("--bucket-a", "s3://b/p?endpoint=http://127.0.0.1:1&region=eu-central-1", "--region", "a", "--log-level", "debug")
+	harness.Eventually(t, 20*time.Second, "the wait for a store is told", func() string {
+		if log := p.Log(); !strings.Contains(log, "127.0.0.1:1") {
+			return "it says " + log
+		}
+		return ""
+	})
+	withoutSecrets(t, "store away", p.Log())
+	p.Kill()
 }

@@ -2,6 +2,7 @@ package docs
 
 import (
 	"encoding/json"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -26,7 +27,8 @@ func TestDashboard(t *testing.T) {
 			kind[name] = row[1]
 		}
 	}
-	for _, query := range append(alerts(t), panels(t)...) {
+	severity := map[string]string{}
+	for _, query := range append(alerts(t, severity), panels(t)...) {
 		if strings.Count(query, "(") != strings.Count(query, ")") || strings.Count(query, "{") != strings.Count(query, "}") {
 			t.Errorf("brackets of %s", query)
 		}
@@ -47,7 +49,22 @@ func TestDashboard(t *testing.T) {
 	}
 }
 
-func alerts(t *testing.T) (queries []string) {
+// docs/OPERATIONS.md says of every alert what to do, and how urgent it is.
+func TestAlertTable(t *testing.T) {
+	have, severity := map[string]string{}, map[string]string{}
+	alerts(t, severity)
+	for _, row := range read(t, "docs/OPERATIONS.md").table(t, "alert") {
+		for _, name := range named(row[0]) {
+			have[name] = row[1]
+		}
+	}
+	if !maps.Equal(have, severity) {
+		t.Errorf("docs/OPERATIONS.md has %v, deploy/prometheus/rules.yml %v", have, severity)
+	}
+}
+
+// alerts are the expressions of all rules; severity gets each one's.
+func alerts(t *testing.T, severity map[string]string) (queries []string) {
 	t.Helper()
 	var file struct {
 		Groups []struct {
@@ -55,6 +72,7 @@ func alerts(t *testing.T) (queries []string) {
 				Alert       string
 				Expr        string
 				Annotations map[string]string
+				Labels      map[string]string
 			}
 		}
 	}
@@ -67,6 +85,7 @@ func alerts(t *testing.T) (queries []string) {
 				t.Errorf("alert %s does not say what to do", r.Alert)
 			}
 			queries = append(queries, r.Expr)
+			severity[r.Alert] = r.Labels["severity"]
 		}
 	}
 	return queries
