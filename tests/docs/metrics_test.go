@@ -27,6 +27,8 @@ type names struct {
 	list []string
 }
 
+var gnomonMetric = regexp.MustCompile(`\bgnomon_[a-z_]+\b`)
+
 var fqName = regexp.MustCompile(`fqName: "([^"]+)"`)
 
 func (n *names) Register(c prometheus.Collector) error {
@@ -80,4 +82,13 @@ func TestMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, "metrics", have, reg.list)
+	for _, d := range documents(t) { // nothing else is spoken of
+		for _, span := range d.spans() {
+			for _, name := range gnomonMetric.FindAllString(span, -1) {
+				if !slices.Contains(have, ofHisto.ReplaceAllString(name, "")) && !slices.Contains(have, name) {
+					t.Errorf("%s names %s, which no process tells", d.name, name)
+				}
+			}
+		}
+	}
 }

@@ -8,7 +8,7 @@
 //	    6 operations x 7 outcomes of them.
 //	O3. A call allocates nothing here and takes no lock.
 //	O4. The cost is an estimate. A call is one of the interface: what a backend repeats by itself is billed and not seen here. A call that
-//	    fails counts as billed but for those that had no answer: canceled, unavailable.
+//	    fails counts as billed, one that was given up too (the loser of a hedge has reached the store), but for unavailable.
 //
 // Package counting counts for golden tests, without Prometheus.
 package metered

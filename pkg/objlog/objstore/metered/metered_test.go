@@ -60,7 +60,7 @@ func TestOutcomesAndCost(t *testing.T) {
 	for name, want := range map[string]float64{
 		"bytes_total own received": 1000, "bytes_total own sent": 1 << 20, "bytes_total source received": 1 << 20, "bytes_total source sent": 0,
 		"cost_dollars_total own get": 0.002, "cost_dollars_total own list": 0.007, "cost_dollars_total own put": 0.015,
-		"cost_dollars_total own transfer": 1000.0 / (1 << 30), "cost_dollars_total source get": 0.0005, "cost_dollars_total source list": 0,
+		"cost_dollars_total own transfer": 1000.0 / (1 << 30), "cost_dollars_total source get": 0.001, "cost_dollars_total source list": 0,
 		"cost_dollars_total source put": 0, "cost_dollars_total source transfer": 1,
 	} {
 		if have, found := got[name]; !found || math.Abs(have-want) > 1e-12 {

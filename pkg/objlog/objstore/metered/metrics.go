@@ -127,7 +127,7 @@ func (m *Metrics) note(ctx context.Context, of Bucket, op objstore.Op, start tim
 		b.received.Add(float64(received))
 		b.transfer.Add(float64(received) / gib * b.perGiB)
 	}
-	if end == canceled || end == unavailable {
+	if end == unavailable {
 		return
 	}
 	switch op {
