@@ -33,6 +33,12 @@ type scrape struct {
 	File   string // none when it did not answer
 }
 
+// phase is a part of the test, up to End. At its end these alerts' expressions hold; in the first one, of a sound pair, none does ever.
+type phase struct {
+	End   time.Time
+	Fires []string
+}
+
 // scraper plays Prometheus: deploy/prometheus/prometheus.yml with these targets.
 type scraper struct {
 	t    *testing.T
@@ -84,6 +90,7 @@ func get(ctx context.Context, url string) ([]byte, error) {
 const (
 	healthyScrapes = 15
 	lostScrapes    = 10 // a link is UNREACHABLE after 3 s
+	fencedScrapes  = 5
 )
 
 func TestLivePair(t *testing.T) {
@@ -100,17 +107,22 @@ func TestLivePair(t *testing.T) {
 	g, ctx := errgroup.WithContext(ctx)
 	traffic(ctx, t, g, p)
 	s.run(p, healthyScrapes)
-	healthy := time.Now()
+	phases := []phase{{time.Now(), nil}}
 	stop()
 	if err := g.Wait(); err != nil {
 		t.Fatal(err)
 	}
 	p.A.Kill()
 	s.run(p, lostScrapes)
+	phases = append(phases, phase{time.Now(), []string{"GnomonAgentDown", "GnomonLinkDown", "GnomonRegionDown"}})
+	if _, r := p.Failover(); r.Code != 0 {
+		t.Fatal(r.Out, r.Err)
+	}
+	p.A.Coordinators[0].Start()
+	s.run(p, fencedScrapes)
+	phases = append(phases, phase{time.Now(), []string{"GnomonAgentDown", "GnomonFenced"}})
 
-	text, err := json.Marshal(map[string]any{
-		"Scrapes": s.list, "Healthy": healthy, "Fires": []string{"GnomonAgentDown", "GnomonLinkDown", "GnomonRegionDown"},
-	})
+	text, err := json.Marshal(map[string]any{"Scrapes": s.list, "Phases": phases})
 	if err != nil {
 		t.Fatal(err)
 	}

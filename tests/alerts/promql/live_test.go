@@ -30,11 +30,15 @@ const scrapesVariable = "GNOMON_SCRAPES"
 // recorded is scrapes.json.
 type recorded struct {
 	Scrapes []scrape
-	// Until Healthy the pair was sound; then region a was killed.
-	Healthy time.Time
-	// Fires are the alerts whose expressions hold at the end.
-	Fires []string
+	// Phases are: a sound pair, region a is killed, b has taken over and a comes back.
+	Phases []struct {
+		End   time.Time
+		Fires []string // alerts whose expressions hold at the end
+	}
 }
+
+// healthy is when the pair was sound for the last time.
+func (r recorded) healthy() time.Time { return r.Phases[0].End }
 
 type scrape struct {
 	At     time.Time
@@ -59,7 +63,7 @@ func load(t *testing.T) (recorded, *teststorage.TestStorage) {
 	s := teststorage.New(t)
 	app := s.Appender(context.Background())
 	slices.SortFunc(r.Scrapes, func(a, b scrape) int { return a.At.Compare(b.At) })
-	e := entering{app: app, dir: dir, last: map[string][]labels.Labels{}}
+	e := entering{app: app, dir: dir, last: map[string]map[string]labels.Labels{}}
 	for _, x := range r.Scrapes {
 		if err := e.scrape(x); err != nil {
 			t.Fatalf("%s of %v: %v", x.File, x.Labels, err)
@@ -71,12 +75,12 @@ func load(t *testing.T) (recorded, *teststorage.TestStorage) {
 	return r, s
 }
 
-// entering does what Prometheus does with scrapes: the target's labels are added, up says whether it answered, and what a target said
-// is stale once it does not.
+// entering does what Prometheus does with scrapes: the target's labels are added, up says whether it answered, and what a target does
+// not say any more is stale.
 type entering struct {
 	app  storage.Appender
 	dir  string
-	last map[string][]labels.Labels // of a target's last answer, by instance
+	last map[string]map[string]labels.Labels // of a target's last answer, by instance and text
 }
 
 func (e *entering) scrape(x scrape) error {
@@ -84,15 +88,28 @@ func (e *entering) scrape(x scrape) error {
 	up := 1.0
 	if x.File == "" {
 		up = 0
-		for _, l := range e.last[who] {
-			if _, err := e.app.Append(0, l, at, math.Float64frombits(value.StaleNaN)); err != nil {
-				return err
-			}
+	}
+	before, now := e.last[who], map[string]labels.Labels{}
+	e.last[who] = now
+	if err := e.series(x, now); err != nil {
+		return err
+	}
+	for text, l := range before {
+		if _, still := now[text]; still {
+			continue
+		}
+		if _, err := e.app.Append(0, l, at, math.Float64frombits(value.StaleNaN)); err != nil {
+			return err
 		}
 	}
-	delete(e.last, who)
-	if _, err := e.app.Append(0, x.labeled(labels.FromStrings("__name__", "up")), at, up); err != nil || x.File == "" {
-		return err
+	_, err := e.app.Append(0, x.labeled(labels.FromStrings("__name__", "up")), at, up)
+	return err
+}
+
+// series enters what a target said, and notes it.
+func (e *entering) series(x scrape, now map[string]labels.Labels) error {
+	if x.File == "" {
+		return nil
 	}
 	text, err := os.ReadFile(filepath.Join(e.dir, x.File))
 	if err != nil {
@@ -116,10 +133,10 @@ func (e *entering) scrape(x scrape) error {
 		var l labels.Labels
 		p.Labels(&l)
 		l = x.labeled(l)
-		if _, err := e.app.Append(0, l, at, v); err != nil {
+		if _, err := e.app.Append(0, l, x.At.UnixMilli(), v); err != nil {
 			return err
 		}
-		e.last[who] = append(e.last[who], l)
+		now[l.String()] = l
 	}
 }
 
@@ -168,7 +185,7 @@ func TestDashboardOnALivePair(t *testing.T) {
 	r, s := load(t)
 	engine := promqltest.NewTestEngine(t, false, 0, 50_000_000)
 	for name, expr := range panels(t) {
-		q, err := engine.NewRangeQuery(t.Context(), s, nil, expr, r.Scrapes[0].At, r.Healthy, time.Second)
+		q, err := engine.NewRangeQuery(t.Context(), s, nil, expr, r.Scrapes[0].At, r.healthy(), time.Second)
 		if err != nil {
 			t.Errorf("%s: %s: %v", name, expr, err)
 			continue
@@ -192,12 +209,11 @@ func TestDashboardOnALivePair(t *testing.T) {
 	}
 }
 
-// No alert's expression holds at any time while the pair is sound, and those that are to tell of the loss of region a do at the end.
+// No alert's expression holds at any time while the pair is sound, and those that are to tell of what happens to it do.
 func TestAlertsOnALivePair(t *testing.T) {
 	r, s := load(t)
 	engine := promqltest.NewTestEngine(t, false, 0, 50_000_000)
-	end := r.Scrapes[len(r.Scrapes)-1].At
-	var fires []string
+	fires := make([][]string, len(r.Phases))
 	for name, rule := range alerts(t) {
 		holds := func(at time.Time) promql.Vector {
 			q, err := engine.NewInstantQuery(t.Context(), s, nil, rule.Query().String(), at)
@@ -210,20 +226,23 @@ func TestAlertsOnALivePair(t *testing.T) {
 			}
 			return v
 		}
-		for at := r.Scrapes[0].At.Add(5 * time.Second); at.Before(r.Healthy); at = at.Add(time.Second) {
+		for at := r.Scrapes[0].At.Add(5 * time.Second); at.Before(r.healthy()); at = at.Add(time.Second) {
 			if v := holds(at); len(v) > 0 {
 				t.Errorf("%s holds on a sound pair: %v", name, v)
 				break
 			}
 		}
-		if len(holds(end)) > 0 {
-			fires = append(fires, name)
+		for i, p := range r.Phases {
+			if len(holds(p.End)) > 0 {
+				fires[i] = append(fires[i], name)
+			}
 		}
 	}
-	slices.Sort(fires)
-	slices.Sort(r.Fires)
-	if !slices.Equal(fires, r.Fires) {
-		t.Errorf("without region a these alerts hold:\n\t%v\nwant\n\t%v", fires, r.Fires)
+	for i, p := range r.Phases {
+		slices.Sort(fires[i])
+		if !slices.Equal(fires[i], p.Fires) {
+			t.Errorf("at the end of phase %d these alerts hold:\n\t%v\nwant\n\t%v", i, fires[i], p.Fires)
+		}
 	}
 }
 
@@ -237,7 +256,7 @@ func TestNamesOnALivePair(t *testing.T) {
 	seen := map[string]bool{}
 	for _, x := range r.Scrapes {
 		job, who := x.Labels["job"], x.Labels["instance"]
-		if seen[who] || x.File == "" || x.At.Before(r.Healthy.Add(-5*time.Second)) {
+		if seen[who] || x.File == "" || x.At.Before(r.healthy().Add(-5*time.Second)) {
 			continue
 		}
 		seen[who] = true
