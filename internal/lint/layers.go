@@ -81,7 +81,7 @@ var suites = []string{"pkg/metastore/metastoretest", "pkg/objlog/objstore/storet
 
 // libraries maps a client library, with all below it, to the folders that may import it.
 var libraries = map[string][]string{
-	"go.etcd.io":                        {"pkg/metastore/etcd", "pkg/metastore/embedetcd"},
+	"go.etcd.io":                        {"pkg/metastore/etcd", "pkg/metastore/embedetcd", "tests/harness"},
 	"go.opentelemetry.io":               {"internal/trace", "tests"},
 	"github.com/aws":                    {"pkg/objlog/objstore/s3", "pkg/objlog/objstore/open", "pkg/objlog/objstore/bucket"},
 	"github.com/klauspost/compress":     {"pkg/kafkaapi/batch/records", "pkg/metastore"},

@@ -81,13 +81,13 @@ func TestLeaderTerm(t *testing.T) {
 	l.finish(c.Kafka())
 }
 
-// Every process is restarted in turn, under load, with no error at a client.
+// Every process is restarted in turn, the members of the etcd too, under load, with no error at a client.
 func TestRollingRestart(t *testing.T) {
-	c := harness.NewCluster(t, harness.ClusterConfig{})
+	c := harness.NewCluster(t, harness.ClusterConfig{EtcdMembers: 3})
 	createTopic(t, c.Kafka())
 	l := startLoad(t, c.Kafka())
 	l.more(300)
-	for _, n := range slices.Concat(c.Agents, c.Coordinators) {
+	for _, n := range slices.Concat(c.Agents, c.Coordinators, c.Members) {
 		n.Term()
 		l.more(100)
 		n.Start()

@@ -21,6 +21,9 @@ type ClusterConfig struct {
 	Number       int    // of the region: 1
 	Agents       int    // 3; their node ids are 1, 2, 3 in region 1, and 1001 and so on in region 2
 	Coordinators int    // 2
+	// EtcdMembers above 0 makes an etcd of so many processes (Members); EtcdQuota bounds what each stores, bytes, 0 for 2 GiB.
+	EtcdMembers int
+	EtcdQuota   int64
 	// Bucket is a URL; by default a directory, or, when GNOMON_TEST_S3 names a bucket (tests/s3/run.sh), a prefix of it.
 	Bucket         string
 	KafkaClusterID string
@@ -39,7 +42,8 @@ type ClusterConfig struct {
 //	c.Leader().Kill()
 type Cluster struct {
 	Config       ClusterConfig
-	Etcd         *Process
+	Etcd         *Process // nil when it has members
+	Members      []*Node
 	EtcdURL      string
 	Coordinators []*Node
 	Agents       []*Node
@@ -123,7 +127,11 @@ func bucketURL(data string) string {
 // start starts all processes; peer is the other region, if there is one.
 func (c *Cluster) start(peer *Cluster) {
 	c.t.Helper()
-	c.Etcd, c.EtcdURL = startEtcd(c.t, c.Config.Name, filepath.Join(c.data, "etcd"))
+	if c.Config.EtcdMembers > 0 {
+		c.EtcdURL = c.startMembers()
+	} else {
+		c.Etcd, c.EtcdURL = startEtcd(c.t, c.Config.Name, filepath.Join(c.data, "etcd"))
+	}
 	x := c.Config
 	for _, n := range c.Coordinators {
 		n.args = append([]string{

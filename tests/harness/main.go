@@ -24,6 +24,7 @@ const (
 	// Those of a cluster of processes.
 	roleAgent       = "agent"
 	roleCoordinator = "coordinator"
+	roleMember      = "etcd member"
 )
 
 // Main runs the tests, or, in a process that a test started, the gnomon command, an etcd, an agent or a coordinator.
@@ -33,6 +34,8 @@ func Main(m *testing.M) {
 		os.Exit(command())
 	case roleEtcd:
 		os.Exit(etcd(os.Args[1:]))
+	case roleMember:
+		os.Exit(member(os.Args[1:]))
 	case roleAgent:
 		os.Exit(run(daemon.RunAgent))
 	case roleCoordinator:

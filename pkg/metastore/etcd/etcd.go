@@ -59,7 +59,7 @@ func Open(cfg Config) (*Log, error) {
 		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
 			MinConnectTimeout: cfg.CallTimeout,
-		})},
+		}), grpc.WithChainUnaryInterceptor(attempt)},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("etcd at %s: %w: %w", strings.Join(cfg.Endpoints, ","), base.ErrUnavailable, err)

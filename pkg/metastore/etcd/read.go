@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -87,8 +88,11 @@ func (l *Log) Follow(ctx context.Context, from base.Seq, fn func(metastore.RawEn
 	}
 }
 
+const watchPatience = 3 * time.Second
+
 // watch returns the next seq, and no error when reading again may help.
 func (l *Log) watch(ctx context.Context, from base.Seq, revision int64, fn func(metastore.RawEntry) error) (base.Seq, error) {
+	whole := ctx
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
 	pos, err := l.Position(ctx)
@@ -99,7 +103,11 @@ func (l *Log) watch(ctx context.Context, from base.Seq, revision int64, fn func(
 	if pos.Incarnation == "" {
 		prefix = l.key("current") // nothing to follow before the first leader: wait for it
 	}
+	// A leader appends a tick each second, so silence may be that of a member that hangs: read again, and watch by another one.
+	silence := time.AfterFunc(watchPatience, cancel)
+	defer silence.Stop()
 	for resp := range l.client.Watch(ctx, prefix, clientv3.WithPrefix(), clientv3.WithRev(revision), clientv3.WithFilterDelete()) {
+		silence.Reset(watchPatience)
 		if err := resp.Err(); err != nil {
 			if errors.Is(err, rpctypes.ErrCompacted) {
 				return from, nil
@@ -125,8 +133,11 @@ func (l *Log) watch(ctx context.Context, from base.Seq, revision int64, fn func(
 			from++
 		}
 	}
+	if whole.Err() != nil {
+		return from, whole.Err()
+	}
 	if ctx.Err() != nil {
-		return from, ctx.Err()
+		return from, nil // silence
 	}
 	return from, fmt.Errorf("the watch of the metalog ended: %w", base.ErrUnavailable)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/protobuf/proto"
 
@@ -103,23 +104,53 @@ type lease struct {
 func (l *Log) grant(ctx context.Context) (*lease, error) {
 	gctx, cancel := l.call(ctx)
 	defer cancel()
+	ends := time.NewTimer(l.cfg.LeaseTTL)
 	granted, err := l.client.Grant(gctx, int64((l.cfg.LeaseTTL+time.Second-1)/time.Second))
 	if err != nil {
 		return nil, failure("get a lease", err)
 	}
 	kctx, stop := context.WithCancel(ctx)
-	alive, err := l.client.KeepAlive(kctx, granted.ID)
-	if err != nil {
-		stop()
-		return nil, failure("keep a lease", err)
-	}
 	x := &lease{l: l, id: granted.ID, lost: make(chan struct{}), stop: stop}
-	go func() { // ends with alive, which ends with kctx or the lease
+	go func() { // ends with kctx or the lease
 		defer close(x.lost)
-		for range alive {
-		}
+		x.keep(kctx, ends)
 	}()
 	return x, nil
+}
+
+// keepPerLease is how often a lease is renewed while it lasts.
+const keepPerLease = 4
+
+// keep renews the lease until ctx ends or the lease may be over: ends fires so long after the last request that was answered had left.
+//
+// Each renewal is a request of its own, so that it goes to another member than the last one. The client's own KeepAlive has one stream for all
+// leases: with the member that hangs (a paused machine, a stuck disk) all of them lapse, and so do those that are taken after, until gRPC finds the
+// connection dead, which takes 13 s.
+func (x *lease) keep(ctx context.Context, ends *time.Timer) {
+	pause := x.l.cfg.LeaseTTL / keepPerLease
+	next := time.NewTimer(pause)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ends.C:
+			return
+		case <-next.C:
+		}
+		renewed := time.NewTimer(x.l.cfg.LeaseTTL)
+		call, cancel := context.WithTimeout(ctx, pause)
+		_, err := x.l.client.KeepAliveOnce(call, x.id)
+		cancel()
+		switch {
+		case err == nil:
+			ends = renewed
+			next.Reset(pause)
+		case errors.Is(err, rpctypes.ErrLeaseNotFound):
+			return
+		default:
+			next.Reset(appendRetry)
+		}
+	}
 }
 
 // revoke gives the lease up, with every key under it.
