@@ -159,7 +159,9 @@ func (c *Coordinator) Run(ctx context.Context) error {
 	g.Go(func() error { return c.campaign(ctx) })
 	g.Go(func() error { return c.refuse(ctx) })
 	g.Go(func() error { return c.watchFence(ctx) })
-	return g.Wait()
+	err := g.Wait()
+	c.saveTail(err)
+	return err
 }
 
 // refuse answers commands while nobody leads here, so that callers look elsewhere or try again.

@@ -10,8 +10,10 @@ import (
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/metastore"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/archive"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/memory"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/replica"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
 )
 
 // two coordinators, of which the first leads.
@@ -284,6 +286,11 @@ func TestEtcdBehindTheArchive(t *testing.T) {
 				pos, err := cl.server.Open(nil).Position(t.Context())
 				return err == nil && base.Seq(pos.Archive.GetSeq()) == pos.Head.Seq && pos.Head.Seq > backup.Seq()
 			})
+			if err := m.Do(t.Context(), func(tx *Tx) error { return tx.Emit(created("y")) }); err != nil {
+				t.Fatal(err)
+			}
+			m.until("has applied it", func() bool { return m.Replica().Applied() == cl.head() })
+			before := cl.position()
 			swap(cl, backup)
 			select {
 			case err := <-m.ended:
@@ -296,6 +303,10 @@ func TestEtcdBehindTheArchive(t *testing.T) {
 			}
 			if pos, err := cl.server.Open(nil).Position(t.Context()); err != nil || pos.Head.Seq > backup.Seq() {
 				t.Errorf("something was appended: seq %d, %v", pos.Head.Seq, err)
+			}
+			end, err := archive.NewReader(objstore.AsObjects(cl.bucket)).End(t.Context(), before.Incarnation)
+			if err != nil || end != before.Head.Seq {
+				t.Errorf("the archive ends at seq %d, the process had %d, %v", end, before.Head.Seq, err)
 			}
 		})
 	}

@@ -239,6 +239,10 @@ func TestRestoreTwice(t *testing.T) {
 	if err != nil || len(all) != 4 {
 		t.Fatalf("%d entries of the first incarnation, %v", len(all), err)
 	}
+	reached := r.follow()
+	if at := reached(); at != 8 {
+		t.Errorf("a replica follows to %d", at)
+	}
 	if l := r.load(); l.State.Head().Seq != 8 || len(l.State.Restores()) != 2 {
 		t.Errorf("state at %d with restores %+v", l.State.Head().Seq, l.State.Restores())
 	}

@@ -3,6 +3,7 @@ package recovery_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/gnomon-stream/gnomon/pkg/metastore/archive"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/memory"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/replica"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
 	bucket "github.com/gnomon-stream/gnomon/pkg/objlog/objstore/memory"
@@ -215,3 +217,29 @@ type peer struct {
 }
 
 func (p peer) Ask(context.Context) (recovery.PeerReport, error) { return p.says, p.err }
+
+// follow runs a replica. What it returns gives the seq that it has applied without having started over for a while.
+func (r *region) follow() func() base.Seq {
+	loads := make(chan struct{}, 1000)
+	f := replica.New(replica.Config{
+		Source: r.log, Objects: objstore.AsObjects(r.bucket), Logger: slog.New(slog.DiscardHandler), LookEvery: 10 * time.Millisecond,
+		Reset: func(*state.State) { loads <- struct{}{} },
+	})
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- f.Run(ctx) }()
+	r.t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			r.t.Error(err)
+		}
+	})
+	return func() base.Seq {
+		<-loads
+		time.Sleep(500 * time.Millisecond) // it would start over after 200 ms
+		if len(loads) > 0 {
+			r.t.Error("the replica starts over")
+		}
+		return f.Applied()
+	}
+}

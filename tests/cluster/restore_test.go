@@ -67,6 +67,14 @@ func held(t *testing.T, c *harness.Cluster) map[string]bool {
 	return out
 }
 
+// sound has fsck find nothing.
+func sound(t *testing.T, c *harness.Cluster, args ...string) {
+	t.Helper()
+	if r := harness.Gnomon(t, append([]string{"fsck", "--bucket", c.Config.Bucket}, args...)...); r.Code != 0 {
+		t.Errorf("fsck: code %d\n%s%s", r.Code, r.Out, r.Err)
+	}
+}
+
 // account finds each acked record in its place in the log, or in quarantine, and none twice in the log.
 func account(t *testing.T, l *load, have witness.Contents, quarantine map[string]bool) (inLog, inQuarantine int) {
 	t.Helper()
@@ -100,8 +108,13 @@ func TestEtcdLost(t *testing.T) {
 	createTopic(t, c.Kafka())
 	l := startLoad(t, c.Kafka())
 	l.more(1000)
-	c.Leader().Kill() // and with it the last second: as long as it lives it archives what it has confirmed
+	sound(t, c, "--etcd", c.EtcdURL) // while all runs
+	c.JustBeforeArchive()
+	c.KillCoordinators() // and with them the last second: one that lived would archive what it has
 	c.LoseEtcd()
+	for _, n := range c.Coordinators {
+		n.Launch()
+	}
 	haltAll(t, c, "etcd is empty")
 	dry := restored(t, c, c.Restore("--dry-run"))
 	if dry.Restored {
@@ -121,16 +134,21 @@ func TestEtcdLost(t *testing.T) {
 	l.more(500)
 	l.stop()
 	l.ended.Wait()
+	quarantine := held(t, c)
 	for _, addr := range c.Kafka() {
 		have, err := witness.ReadAll(testContext(t, 60*time.Second), []string{addr}, topic)
 		if err != nil {
 			t.Fatal(err)
 		}
-		inLog, inQuarantine := account(t, l, have, held(t, c))
+		inLog, inQuarantine := account(t, l, have, quarantine)
+		if inQuarantine == 0 {
+			t.Error("nothing that was acked is in quarantine: the test shows nothing")
+		}
 		t.Logf("through %s: %d acked records at their place, %d in quarantine, of %d records in %d objects there",
 			addr, inLog, inQuarantine, rep.Quarantine.Records, rep.Quarantine.Objects)
 	}
 	l.reader.Close()
+	sound(t, c, "--deep")
 	drop := harness.Gnomon(t, "metastore", "quarantine", "drop", rep.Incarnation, "--bucket", c.Config.Bucket, "--admin", c.Leader().Admin, "--yes")
 	if drop.Code != 0 {
 		t.Errorf("drop: %s", drop.Err)
@@ -174,4 +192,55 @@ func TestEtcdSetBack(t *testing.T) {
 	inLog, inQuarantine := account(t, l, have, held(t, c))
 	t.Logf("%d acked records at their place, %d in quarantine", inLog, inQuarantine)
 	l.reader.Close()
+}
+
+// A region with a shadow loses its etcd twice. The first time its coordinators live, and archive what they have: nothing is lost, and the link goes on
+// over the restore. The second time they die with it, and the shadow has more than the archive: the restore says so. If it is
+// made all the same the link is FAULTED, and a failover to the shadow takes an epoch above the restored region's.
+func TestEtcdLostWithShadow(t *testing.T) {
+	p := harness.NewClusterPair(t, harness.ClusterConfig{Agents: 1}, harness.ClusterConfig{Agents: 1, Coordinators: 1})
+	createTopic(t, p.A.Kafka())
+	l := startLoad(t, p.A.Kafka())
+	l.more(300)
+	peers := strings.Join(p.B.URLs(), ",")
+	p.A.LoseEtcd()
+	haltAll(t, p.A, "etcd is empty")
+	if rep := restored(t, p.A, p.A.Restore("--yes", "--peers", peers)); rep.Fenced || len(rep.Warnings) != 0 {
+		t.Errorf("report %+v", rep)
+	}
+	for _, n := range p.A.Coordinators {
+		n.Start()
+	}
+	l.more(300)
+	p.WaitCaughtUp()
+	l.more(300)
+	p.A.JustBeforeArchive()
+	p.A.KillCoordinators()
+	p.A.LoseEtcd()
+	r := p.A.Restore("--yes", "--peers", peers)
+	if r.Code != 1 || !strings.Contains(r.Err, "the other region has applied seq") || !strings.Contains(r.Err, "gnomon shadow failover "+harness.Link) {
+		t.Fatalf("the shadow has more: code %d, %s%s", r.Code, r.Out, r.Err)
+	}
+	rep := restored(t, p.A, p.A.Restore("--yes", "--peers", peers, "--accept-divergence"))
+	for _, n := range p.A.Coordinators {
+		n.Start()
+	}
+	l.more(100)
+	harness.Eventually(t, 30*time.Second, "the link is FAULTED", func() string {
+		r := p.B.TryAdmin(p.B.Leader(), "shadow", "status", harness.Link)
+		if !strings.Contains(r.Out, "FAULTED") {
+			return r.Out + r.Err
+		}
+		return ""
+	})
+	l.stop()
+	l.ended.Wait() // while somebody answers
+	if r := p.B.TryAdmin(p.B.Leader(), "shadow", "failover", harness.Link, "--yes"); r.Code == 0 || !strings.Contains(r.Err, "another history") {
+		t.Errorf("failover without consent: code %d, %s%s", r.Code, r.Out, r.Err)
+	}
+	var f harness.Failover
+	p.B.Admin(&f, "shadow", "failover", harness.Link, "--yes", "--accept-missing")
+	if f.Mode == "fenced" || f.Epoch <= rep.Epoch {
+		t.Errorf("failover %+v of a region at epoch %d", f, rep.Epoch)
+	}
 }

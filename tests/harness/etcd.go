@@ -45,6 +45,37 @@ func (c *Cluster) SetEtcdBack(backup string) {
 	c.startEtcd()
 }
 
+// KillCoordinators ends them all by SIGKILL.
+func (c *Cluster) KillCoordinators() {
+	c.t.Helper()
+	for _, n := range c.Coordinators {
+		if n.p != nil {
+			n.Kill()
+		}
+	}
+}
+
+// JustBeforeArchive waits until the leader is about to archive: what it has confirmed in the last part of a second is in etcd alone. Of a
+// bucket that is no directory nothing is known.
+func (c *Cluster) JustBeforeArchive() {
+	c.t.Helper()
+	archived := func() int {
+		files, err := filepath.Glob(filepath.Join(c.data, "bucket", "meta", "log", "*", "*"))
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		return len(files)
+	}
+	before := archived()
+	if before == 0 {
+		return
+	}
+	for deadline := time.Now().Add(5 * time.Second); archived() == before && time.Now().Before(deadline); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	time.Sleep(700 * time.Millisecond)
+}
+
 // private gives folders the permissions that etcd asks for.
 func private(dir string) error {
 	return filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {

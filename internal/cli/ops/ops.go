@@ -15,7 +15,7 @@ import (
 
 // Commands are all of them.
 func Commands() []cli.Command {
-	return []cli.Command{devCommand, demoCommand, healthCommand, shadowCommand, bucketCommand, metastoreCommand, certsCommand}
+	return []cli.Command{devCommand, demoCommand, healthCommand, shadowCommand, bucketCommand, metastoreCommand, fsckCommand, certsCommand}
 }
 
 // failed turns an error of the admin API into one sentence.

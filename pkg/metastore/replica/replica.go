@@ -171,10 +171,10 @@ func (r *Replica) load(ctx context.Context) error {
 			return err
 		}
 	}
-	st.SetIncarnation(pos.Incarnation)
 	if err := r.replayArchive(ctx, st, pos); err != nil {
 		return err
 	}
+	st.SetIncarnation(pos.Incarnation) // the archive may tell of earlier restores
 	if err := CheckArchive(ctx, r.cfg.Source, r.cfg.Objects); err != nil {
 		return fmt.Errorf("load the metalog: %w", err)
 	}
