@@ -105,7 +105,7 @@ func TestFailover(t *testing.T) {
 // TestLoss: a region is lost under clients; what they had and what they get is counted. That none of it may be lost or come twice is
 // not this test's matter, but that of tests/e2e and tests/history.
 func TestLoss(t *testing.T) {
-	o, err := parse([]string{"-seconds", "1", "-dir", t.TempDir()})
+	o, err := parse([]string{"-seconds", "0.4", "-dir", t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

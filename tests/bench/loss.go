@@ -167,7 +167,7 @@ func (x loss) run(ctx context.Context) (outcome, error) {
 	}
 	enough()
 	if err == nil {
-		err = wait(ctx, 3*time.Second) // for the reader to get to the end
+		err = wait(ctx, x.after) // for the reader to get to the end
 	}
 	stop()
 	if err := errors.Join(err, g.Wait()); err != nil {
