@@ -130,6 +130,8 @@ func short(v float64) string {
 		return thousands(strconv.FormatFloat(v, 'f', 0, 64))
 	case v >= 10:
 		return strconv.FormatFloat(v, 'f', 1, 64)
+	case v > 0 && v < 0.095:
+		return strconv.FormatFloat(v, 'f', 3, 64)
 	}
 	return strconv.FormatFloat(v, 'f', 2, 64)
 }
