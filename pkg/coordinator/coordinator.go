@@ -118,6 +118,7 @@ func New(cfg Config) *Coordinator {
 			c.metrics.applied.Set(float64(raw.Seq))
 		},
 		Reset: func(st *state.State) { c.feed.reset(st.Head().Seq) },
+		Lost:  c.keepTail,
 	})
 	if cfg.Registerer != nil {
 		cfg.Registerer.MustRegister(&stateCollector{c: c})

@@ -23,7 +23,13 @@ func (c *Coordinator) saveTail(why error) {
 	if !errors.Is(why, replica.ErrAhead) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), saveTailTimeout)
+	c.keepTail(context.Background())
+}
+
+// keepTail archives what is in memory and not archived. When etcd is set back by less than the archive lags, this is what shows it: the
+// archive is ahead of etcd then, and nobody leads. A process that starts without any memory on such an etcd cannot know.
+func (c *Coordinator) keepTail(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, saveTailTimeout)
 	defer cancel()
 	from, to, err := c.archiveTail(ctx)
 	switch {

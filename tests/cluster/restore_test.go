@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -161,6 +162,16 @@ func TestEtcdLost(t *testing.T) {
 	})
 }
 
+// seqOf is what the leader has applied.
+func seqOf(t *testing.T, c *harness.Cluster) uint64 {
+	t.Helper()
+	var h struct {
+		Seq uint64 `json:"applied_seq"`
+	}
+	c.Decode(c.TryAdmin(c.Leader(), "health"), &h)
+	return h.Seq
+}
+
 // etcd is set back to a backup, from under a region that runs. Nobody serves from it; --from-archive restores what the bucket has.
 func TestEtcdSetBack(t *testing.T) {
 	c := harness.NewCluster(t, harness.ClusterConfig{Agents: 2})
@@ -168,7 +179,14 @@ func TestEtcdSetBack(t *testing.T) {
 	l := startLoad(t, c.Kafka())
 	l.more(300)
 	backup := c.BackUpEtcd()
-	l.more(1000)
+	from := seqOf(t, c)
+	harness.Eventually(t, 30*time.Second, "the log goes on behind the backup", func() string {
+		if at := seqOf(t, c); at < from+20 {
+			return fmt.Sprint(at, " of ", from+20)
+		}
+		return ""
+	})
+	l.more(100)
 	c.SetEtcdBack(backup)
 	haltAll(t, c, "etcd was set back to a backup")
 	if r := c.Restore("--yes"); r.Code != 1 || !strings.Contains(r.Err, "--from-archive") {

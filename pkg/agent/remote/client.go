@@ -77,7 +77,7 @@ type Client struct {
 
 	fenced      atomic.Bool
 	incarnation atomic.Pointer[string] // of the log, from the last Position
-	wanted      atomic.Uint64          // the highest seq that a coordinator has confirmed to us
+	wanted      atomic.Uint64          // the highest seq that a coordinator has confirmed to us, or streamed
 
 	mu     sync.Mutex
 	peers  map[string]*peer // by URL: those configured, and leaders that were named

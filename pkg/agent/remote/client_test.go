@@ -129,6 +129,37 @@ func TestFollowLeavesALaggard(t *testing.T) {
 	}
 }
 
+// A head that goes back is of a log that was restored: it is no answer until the view was loaded from the new incarnation.
+func TestHeadGoesBack(t *testing.T) {
+	one := newStub(t)
+	one.head, one.entries = 5, 7
+	c := newClient(t, one)
+	ctx := testContext(t)
+	if _, err := c.Position(ctx); err != nil {
+		t.Fatal(err)
+	}
+	enough := errors.New("enough")
+	err := c.Follow(ctx, 1, func(raw metastore.RawEntry) error {
+		if raw.Seq == 7 {
+			return enough
+		}
+		return nil
+	})
+	if !errors.Is(err, enough) {
+		t.Fatal(err)
+	}
+	one.locked(func() { one.head, one.name = 5, "restored" })
+	if _, err := c.Head(ctx); !errors.Is(err, base.ErrUnavailable) {
+		t.Fatalf("a head below what was streamed: %v", err)
+	}
+	if _, err := c.Position(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if seq, err := c.Head(ctx); seq != 5 || err != nil {
+		t.Fatalf("head %d, %v", seq, err)
+	}
+}
+
 func agents(ids ...int32) (out []*metalogpb.Agent) {
 	for _, id := range ids {
 		out = append(out, &metalogpb.Agent{NodeId: id})

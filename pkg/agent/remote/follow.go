@@ -35,13 +35,17 @@ func (c *Client) Position(ctx context.Context) (metastore.Position, error) {
 	if out.Incarnation == "" {
 		return out, fmt.Errorf("the cluster has had no leader yet: %w", base.ErrUnavailable)
 	}
-	c.incarnation.Store(&out.Incarnation)
+	if was := c.incarnation.Swap(&out.Incarnation); was != nil && *was != out.Incarnation {
+		c.wanted.Store(uint64(out.Head.Seq)) // the log was restored: what was beyond is lost
+	}
 	return out, nil
 }
 
-// Head returns the last seq of the log, linearizable.
+// Head returns the last seq of the log, linearizable. A head that is below what was known before the question is of a log that was
+// restored: base.ErrUnavailable until the view has been loaded anew, as it may show what was lost.
 func (c *Client) Head(ctx context.Context) (base.Seq, error) {
 	var seq uint64
+	before := c.wanted.Load()
 	err := c.any(ctx, "head of the metalog", func(ctx context.Context, p *peer) error {
 		resp, err := p.coord.Head(ctx, connect.NewRequest(&coordinatorpb.HeadRequest{}))
 		if err == nil {
@@ -52,11 +56,16 @@ func (c *Client) Head(ctx context.Context) (base.Seq, error) {
 	if err != nil {
 		return 0, err
 	}
-	for {
-		known := c.wanted.Load()
-		if seq <= known || c.wanted.CompareAndSwap(known, seq) {
-			return base.Seq(seq), nil
-		}
+	if seq < before {
+		return 0, fmt.Errorf("the metalog's head went back from seq %d to %d, it was restored: %w", before, seq, base.ErrUnavailable)
+	}
+	c.know(seq)
+	return base.Seq(seq), nil
+}
+
+// know notes that the log reaches at least that far.
+func (c *Client) know(seq uint64) {
+	for known := c.wanted.Load(); seq > known && !c.wanted.CompareAndSwap(known, seq); known = c.wanted.Load() {
 	}
 }
 
@@ -94,6 +103,7 @@ func (c *Client) Follow(ctx context.Context, from base.Seq, fn func(metastore.Ra
 				return err
 			}
 			have.Store(m.Seq)
+			c.know(m.Seq)
 		}
 		err = stream.Err()
 	}

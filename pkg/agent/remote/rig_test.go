@@ -34,6 +34,7 @@ type stub struct {
 	commit  func(*coordinatorpb.CommitRequest) (*coordinatorpb.CommitResponse, error) // an error breaks the stream off
 	numbers []uint64                                                                  // of the commits that came
 	head    uint64
+	name    string // of the incarnation; empty means i
 	entries uint64 // that Follow gives
 	follows int
 	lists   chan *coordinatorpb.WatchResponse
@@ -88,7 +89,13 @@ func (s *stub) Identify(context.Context, *connect.Request[coordinatorpb.Identify
 }
 
 func (s *stub) Position(context.Context, *connect.Request[coordinatorpb.PositionRequest]) (*connect.Response[coordinatorpb.PositionResponse], error) {
-	return connect.NewResponse(&coordinatorpb.PositionResponse{Incarnation: "i"}), nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name := s.name
+	if name == "" {
+		name = "i"
+	}
+	return connect.NewResponse(&coordinatorpb.PositionResponse{Incarnation: name, HeadSeq: s.head}), nil
 }
 
 func (s *stub) Head(context.Context, *connect.Request[coordinatorpb.HeadRequest]) (*connect.Response[coordinatorpb.HeadResponse], error) {

@@ -101,6 +101,9 @@ func (r *Replica) recognise(ctx context.Context) error {
 	have, incarnation := r.st.Head(), r.st.Incarnation() // before the question: the log is at least there
 	r.mu.Unlock()
 	pos, err := r.cfg.Source.Position(ctx)
+	if err == nil && r.cfg.Lost != nil && (pos.Head.Seq == 0 || pos.Incarnation == incarnation) && pos.Head.Seq < have.Seq {
+		r.cfg.Lost(ctx)
+	}
 	switch {
 	case err != nil:
 		return err

@@ -32,6 +32,9 @@ type Config struct {
 	// Reset, if set, is called after a load, with the new state.
 	Reset  func(*state.State)
 	Logger *slog.Logger
+	// Lost, if set, is called when the log turns out to lack entries that the replica has applied, before it starts over: the last
+	// chance to keep them.
+	Lost func(ctx context.Context)
 	// LookEvery is how long the log may be silent before the replica looks whether it is still the same; 0 means 3 s.
 	LookEvery time.Duration
 }
