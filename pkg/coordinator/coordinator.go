@@ -268,11 +268,8 @@ func (c *Coordinator) newLeader(ctx context.Context, term metastore.Term) (*lead
 	c.replica.With(func(r *state.State) {
 		// A replica that loaded before there was a first leader knows no incarnation yet.
 		r.SetIncarnation(pos.Incarnation)
-		st, err = working(r)
+		st = r.Clone()
 	})
-	if err != nil {
-		return nil, fmt.Errorf("copy the state: %w", err)
-	}
 	if st.Head() != pos.Head {
 		return nil, fmt.Errorf("state at seq %d, log at %d: %w", st.Head().Seq, pos.Head.Seq, metastore.ErrConflict)
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/coordinator/groups"
 	"github.com/gnomon-stream/gnomon/pkg/metastore"
-	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
 )
 
 // command is one piece of work for the leader loop. It runs on the loop and may emit events; it hands its answer to
@@ -232,13 +231,4 @@ func (l *leader) arm(timer *time.Timer) {
 		return
 	}
 	timer.Stop()
-}
-
-// working returns a working state: a deep copy of the replica at the head of the log.
-func working(st *state.State) (*state.State, error) {
-	payload, err := st.Snapshot()
-	if err != nil {
-		return nil, err
-	}
-	return state.Restore(payload)
 }

@@ -45,7 +45,7 @@ func TestProducersForgotten(t *testing.T) {
 		t.Fatalf("%d producers are known and %d forgotten, want 18 and 3", n, b.seq.forgotten)
 	}
 
-	b.seq = NewSequencer(mustCopy(t, b.replica), []byte("next"))
+	b.seq = NewSequencer(b.replica.Clone(), []byte("next"))
 	b.seq.SetLimits(Limits{Producers: 20})
 	expect(t, b.commit(of(0, 1))[0], nil, 20, true)
 	for id := int64(4); id < 20; id++ {
@@ -69,7 +69,7 @@ func TestNextLeaderForgets(t *testing.T) {
 		b.commit(of(id, 0))
 	}
 	b.confirm()
-	b.seq = NewSequencer(mustCopy(t, b.replica), []byte("next"))
+	b.seq = NewSequencer(b.replica.Clone(), []byte("next"))
 	b.seq.SetLimits(Limits{Producers: 8})
 	b.commit(of(29, 1)) // in an entry of the same time
 	if n := b.seq.State().Counts().Producers; n != 11 {
@@ -90,7 +90,7 @@ func TestProducersCounted(t *testing.T) {
 		b.commit(of(id, 0), of(id, 1))
 	}
 	b.confirm()
-	for name, st := range map[string]*state.State{"working": b.seq.State(), "restored": mustCopy(t, b.replica)} {
+	for name, st := range map[string]*state.State{"working": b.seq.State(), "restored": b.replica.Clone()} {
 		if n := st.Counts().Producers; n != 5 {
 			t.Errorf("the %s state counts %d producers, want 5", name, n)
 		}

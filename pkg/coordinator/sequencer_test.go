@@ -141,7 +141,7 @@ func TestCommitRetry(t *testing.T) {
 	}
 	b.confirm()
 	b.seq = NewSequencer(b.replica, []byte("next")) // the next leader
-	b.replica = mustCopy(t, b.replica)
+	b.replica = b.replica.Clone()
 	again, err := b.seq.Commit(b.now, req)
 	if err != nil {
 		t.Fatal(err)
@@ -166,15 +166,6 @@ func TestCommitRetry(t *testing.T) {
 		t.Fatalf("commit of an abandoned number: %v", err)
 	}
 	b.confirm()
-}
-
-func mustCopy(t *testing.T, st *state.State) *state.State {
-	t.Helper()
-	c, err := working(st)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
 }
 
 // A session that is opened again by the same agent ends the one before.

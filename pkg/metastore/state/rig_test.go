@@ -20,6 +20,7 @@ type region struct {
 	t       *testing.T
 	seq     *coordinator.Sequencer
 	replica *state.State
+	clone   *state.State // of the replica, as it was some entries ago
 	view    *state.State
 	now     int64
 	entries []state.Input
@@ -84,6 +85,9 @@ func event(message proto.Message) *metalogpb.Event {
 // reader sees of them (S1).
 func (r *region) land() {
 	r.t.Helper()
+	if r.clone == nil || len(r.entries)%5 == 0 {
+		r.clone = r.replica.Clone()
+	}
 	for r.seq.Pending() {
 		value, _, before, err := r.seq.Next()
 		if err != nil {
@@ -91,7 +95,7 @@ func (r *region) land() {
 		}
 		in := r.input(before.Seq+1, value)
 		r.entries = append(r.entries, in)
-		for _, st := range []*state.State{r.replica, r.view} {
+		for _, st := range []*state.State{r.clone, r.replica, r.view} { // the clone first, as a leader goes before the replica that it began from
 			if _, err := st.Apply(in); err != nil {
 				r.t.Fatal(err)
 			}
@@ -101,6 +105,10 @@ func (r *region) land() {
 	if !bytes.Equal(snapshot(r.t, r.replica), snapshot(r.t, r.st())) {
 		r.t.Fatalf("at seq %d the replica differs from the working state", r.replica.Head().Seq)
 	}
+	if !bytes.Equal(snapshot(r.t, r.clone), snapshot(r.t, r.st())) {
+		r.t.Fatalf("at seq %d the clone differs from the working state", r.clone.Head().Seq)
+	}
+	sameCounts(r.t, r.clone, r.replica)
 	sameView(r.t, "the serving view", r.replica, r.view)
 	sameCounts(r.t, restored(r.t, r.replica), r.replica)
 }
