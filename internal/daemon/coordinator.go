@@ -29,6 +29,7 @@ type coordinatorOptions struct {
 	peers   []string
 	inside  security
 	peerTLS tlsfiles.Files
+	etcd    etcdOptions
 	logs    LogOptions
 	traces  TraceOptions
 }
@@ -60,7 +61,7 @@ func (o *coordinatorOptions) settings() settings {
 		{"max-offset-bytes", "of the committed offsets of all groups, 128 each and their metadata; default 256 MiB", false, number(&limits.OffsetBytes, 1<<20, math.MaxInt64)},
 		{"max-producers", "idempotent producers that partitions remember, each in each partition counting as one; default 500000", false, number(&limits.Producers, 1, math.MaxInt32)},
 		{"store-prices", storePricesUsage, false, prices(&o.Prices)},
-	}, slices.Concat(o.inside.settings(), logSettings(&o.logs), traceSettings(&o.traces))...)
+	}, slices.Concat(o.etcd.settings(), o.inside.settings(), logSettings(&o.logs), traceSettings(&o.traces))...)
 }
 
 // validate checks what only several settings show.
@@ -70,6 +71,9 @@ func (o *coordinatorOptions) validate() error {
 		own.urls = []string{o.AdvertiseURL}
 	}
 	if err := o.inside.validate(own); err != nil {
+		return err
+	}
+	if err := o.etcd.validate(o.EtcdEndpoints); err != nil {
 		return err
 	}
 	if o.peerTLS.None() {
@@ -83,7 +87,11 @@ func (o *coordinatorOptions) validate() error {
 
 // open reads certificates and secrets.
 func (o *coordinatorOptions) open(env Env) (err error) {
-	if o.Security, err = o.inside.open(env, o.Logger); err != nil || o.peerTLS.None() {
+	if o.Security, err = o.inside.open(env, o.Logger); err != nil {
+		return err
+	}
+	o.Getenv = env.Getenv
+	if o.Etcd, err = o.etcd.open(env, o.Logger); err != nil || o.peerTLS.None() {
 		return err
 	}
 	o.PeerTLS, err = tlsfiles.Open(o.peerTLS, env.Now, o.Logger)

@@ -56,7 +56,7 @@ func TestSamples(t *testing.T) {
 	if c.ID != "coordinator-1" || len(c.EtcdEndpoints) != 3 || c.Identity.Region != 1 || c.Identity.ClusterID[0] != 0x6b || len(c.peers) != 2 || c.Groups.InitialRebalanceDelay != 0 {
 		t.Errorf("%+v", c)
 	}
-	if err := c.validate(); err != nil || c.inside.files.Key == "" || c.peerTLS.CA == "" || c.inside.token == "" || c.inside.insecure {
+	if err := c.validate(); err != nil || c.inside.files.Key == "" || c.peerTLS.CA == "" || c.etcd.user == "" || c.etcd.passwordFile == "" || c.etcd.files.Key == "" || c.inside.token == "" || c.inside.insecure {
 		t.Errorf("%v, %+v, %+v", err, c.inside, c.peerTLS)
 	}
 	// The sample says that its limits are the defaults.

@@ -31,6 +31,7 @@ type CoordinatorConfig struct {
 	Identity coordinator.Identity
 	// EtcdEndpoints are the client URLs of the region's etcd.
 	EtcdEndpoints []string
+	Etcd          EtcdAccess
 	// BucketURL is file:///dir or s3://bucket/prefix?….
 	BucketURL string
 	// BucketPatience is how long a store that does not answer is waited for at the start; 0 means until the start is given up.
@@ -44,6 +45,8 @@ type CoordinatorConfig struct {
 	// PeerURLs finds the admin URLs of the other region, none and no error when there is none.
 	PeerURLs func() ([]string, error)
 	Security Security
+	// Getenv reads the variables that links name; nil: those of the process.
+	Getenv func(string) string
 	// PeerTLS is what the other region is asked with; nil means what Security has.
 	PeerTLS       *tlsfiles.Set
 	SnapshotEvery base.Seq      // see coordinator.Config
@@ -87,15 +90,14 @@ func (c *Coordinator) open(ctx context.Context) error {
 	if c.admin, err = listenAdmin(c.cfg.AdminAddr, c.cfg.Security, c.cfg.Logger); err != nil {
 		return err
 	}
-	RegisterExpiry(c.registry, map[string]*tlsfiles.Set{"inside": c.cfg.Security.TLS, "peer": c.cfg.PeerTLS})
+	RegisterExpiry(c.registry, map[string]*tlsfiles.Set{"inside": c.cfg.Security.TLS, "peer": c.cfg.PeerTLS, "etcd": c.cfg.Etcd.TLS})
 	bucket, err := openBucket(ctx, c.cfg.BucketURL, c.cfg.Identity, bucketWait{c.cfg.Now, c.cfg.Logger, c.cfg.BucketPatience})
 	if err != nil {
 		return err
 	}
 	stores := newStores(c.registry, c.cfg.Prices, c.cfg.BucketURL, c.cfg.Now)
 	c.bucket = stores.Wrap(bucket, metered.Own)
-	c.log, err = etcd.Open(etcd.Config{Endpoints: c.cfg.EtcdEndpoints, Cluster: c.cfg.Identity.ClusterID, Logger: c.cfg.Logger})
-	if err != nil {
+	if c.log, err = c.openLog(ctx); err != nil {
 		return err
 	}
 	c.coord = coordinator.New(coordinator.Config{

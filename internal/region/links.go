@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -38,7 +39,7 @@ type running struct {
 func newLinkManager(c *coordinator.Coordinator, bucket objstore.Store, cfg CoordinatorConfig, h *http.Client, stores *metered.Metrics, m *shadow.Metrics) *linkManager {
 	return &linkManager{
 		c: c, bucket: bucket, cfg: cfg, metrics: m, runners: map[string]*running{},
-		remote: &sources{http: h, stores: stores, tls: cfg.Security.TLS != nil, logger: cfg.Logger, now: cfg.Now, clients: map[string]shadow.Source{}},
+		remote: &sources{http: h, stores: stores, tls: cfg.Security.TLS != nil, logger: cfg.Logger, now: cfg.Now, getenv: getenv(cfg), clients: map[string]shadow.Source{}},
 	}
 }
 
@@ -115,4 +116,11 @@ func (m *linkManager) runner(link string) (*shadow.Runner, error) {
 		return nil, fmt.Errorf("link %q: %w", link, base.ErrNotFound)
 	}
 	return nil, fmt.Errorf("link %q is run by the coordinator leader: %w", link, base.ErrNotLeader)
+}
+
+func getenv(cfg CoordinatorConfig) func(string) string {
+	if cfg.Getenv != nil {
+		return cfg.Getenv
+	}
+	return os.Getenv
 }

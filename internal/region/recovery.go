@@ -32,7 +32,7 @@ type Stores struct {
 }
 
 // OpenStores opens a region's bucket, and its etcd if endpoints are given. Whose they are, the bucket's claim says.
-func OpenStores(ctx context.Context, bucketURL string, etcdEndpoints []string, logger *slog.Logger) (*Stores, error) {
+func OpenStores(ctx context.Context, bucketURL string, etcdEndpoints []string, access EtcdAccess, logger *slog.Logger) (*Stores, error) {
 	bucket, err := open.Open(ctx, bucketURL, open.Options{})
 	if err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func OpenStores(ctx context.Context, bucketURL string, etcdEndpoints []string, l
 		return nil, errors.Join(err, bucket.Close())
 	}
 	if len(etcdEndpoints) > 0 {
-		log, err := etcd.Open(etcd.Config{Endpoints: etcdEndpoints, Cluster: s.Claim.ClusterID, Logger: logger})
+		log, err := etcd.Open(access.config(etcd.Config{Endpoints: etcdEndpoints, Cluster: s.Claim.ClusterID, Logger: logger}))
 		if err != nil {
 			return nil, errors.Join(err, bucket.Close())
 		}

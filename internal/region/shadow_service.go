@@ -267,10 +267,12 @@ func (s *shadowService) sourceEtcd(ctx context.Context, cfg *metalogpb.LinkConfi
 	if len(cfg.EtcdEndpoints) == 0 {
 		return nil // allowed: such a link always fails over at its cut
 	}
-	l, err := s.r.links.remote.Etcd(ctx, cfg, cluster)
+	l, err := s.r.links.remote.openEtcd(ctx, cfg, cluster)
 	if err != nil {
 		return err
 	}
-	_, err = l.Position(ctx)
+	if _, err = l.Position(ctx); err == nil {
+		err = l.MayFence(ctx)
+	}
 	return errors.Join(err, l.Close())
 }

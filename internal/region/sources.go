@@ -2,21 +2,18 @@ package region
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/internal/tlsfiles"
 	"github.com/gnomon-stream/gnomon/pkg/agent/remote"
+	"github.com/gnomon-stream/gnomon/pkg/metastore"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/etcd"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
@@ -32,6 +29,7 @@ type sources struct {
 	stores *metered.Metrics
 	logger *slog.Logger
 	now    func() time.Time
+	getenv func(string) string
 
 	mu      sync.Mutex
 	clients map[string]shadow.Source // by their URLs: each remembers which of them answered
@@ -48,7 +46,7 @@ func (r *sources) Source(cfg *metalogpb.LinkConfig) (shadow.Source, error) {
 		return c, nil
 	}
 	h := r.http
-	if secure := slices.ContainsFunc(cfg.Coordinators, func(u string) bool { return strings.HasPrefix(u, "https:") }); secure && (!r.tls || !files.None()) {
+	if secure(cfg.Coordinators) && (!r.tls || !files.None()) {
 		set, err := tlsfiles.Open(files, r.now, r.logger.With("link", cfg.Name))
 		if err != nil {
 			return nil, err
@@ -74,32 +72,57 @@ func (r *sources) Etcd(ctx context.Context, cfg *metalogpb.LinkConfig, source ba
 	if len(cfg.EtcdEndpoints) == 0 {
 		return nil, fmt.Errorf("the link names no etcd of its source: %w", base.ErrUnavailable)
 	}
-	if err := knock(ctx, cfg.EtcdEndpoints); err != nil {
-		return nil, err
-	}
-	return etcd.Open(etcd.Config{Endpoints: cfg.EtcdEndpoints, Cluster: source, CallTimeout: time.Second, Logger: r.logger})
+	return r.openEtcd(ctx, cfg, source)
 }
 
-// knock finds out fast that nobody is there: when every endpoint refuses the connection, waiting for the fence's timeout
-// would only make the failover slower. Anything else (no answer, a name that does not resolve just now) may pass.
-func knock(ctx context.Context, endpoints []string) error {
-	var refused []error
-	for _, e := range endpoints {
-		u, err := url.Parse(e)
+// openEtcd opens the source's etcd as the user that the link names.
+func (r *sources) openEtcd(ctx context.Context, cfg *metalogpb.LinkConfig, source base.ClusterID) (*etcd.Log, error) {
+	access, err := r.etcdAccess(cfg)
+	if err != nil { // whether the source is alive cannot be asked: a failover must not take that for its death
+		return nil, fmt.Errorf("%w: %w", metastore.ErrRefused, err)
+	}
+	if err := knock(ctx, cfg.EtcdEndpoints, access.TLS); err != nil {
+		return nil, err
+	}
+	return etcd.Open(access.config(etcd.Config{Endpoints: cfg.EtcdEndpoints, Cluster: source, CallTimeout: time.Second, Logger: r.logger}))
+}
+
+// etcdAccess reads what the link's files and variables hold now.
+func (r *sources) etcdAccess(cfg *metalogpb.LinkConfig) (a EtcdAccess, err error) {
+	named := cfg.CredentialFiles
+	if secure(cfg.EtcdEndpoints) {
+		files := tlsfiles.Files{Cert: named["etcd_cert_file"], Key: named["etcd_key_file"], CA: named["etcd_ca_file"]}
+		if a.TLS, err = tlsfiles.Open(files, r.now, r.logger.With("link", cfg.Name)); err != nil {
+			return a, err
+		}
+	}
+	if a.User, err = r.secret(named, "etcd_username"); err != nil {
+		return a, err
+	}
+	a.Password, err = r.secret(named, "etcd_password")
+	return a, err
+}
+
+// secret reads a credential of a link; "" when the link names none.
+func (r *sources) secret(named map[string]string, name string) (string, error) {
+	if path := named[name+"_file"]; path != "" {
+		text, err := tlsfiles.ReadSecret(path)
 		if err != nil {
-			return fmt.Errorf("etcd endpoint %q: %w", e, err)
+			return "", fmt.Errorf("%s_file: %w", name, err)
 		}
-		var d net.Dialer
-		c, err := d.DialContext(ctx, "tcp", u.Host)
-		switch {
-		case err == nil:
-			return c.Close()
-		case errors.Is(err, syscall.ECONNREFUSED):
-			refused = append(refused, err)
-		}
+		return text, nil
 	}
-	if len(refused) == len(endpoints) {
-		return fmt.Errorf("%w: %w", base.ErrUnavailable, errors.Join(refused...))
+	variable := named[name+"_env"]
+	if variable == "" {
+		return "", nil
 	}
-	return nil
+	text := strings.TrimSpace(r.getenv(variable))
+	if text == "" {
+		return "", fmt.Errorf("%s_env names the variable %s, which is not set at this coordinator", name, variable)
+	}
+	return text, nil
+}
+
+func secure(urls []string) bool {
+	return slices.ContainsFunc(urls, func(u string) bool { return strings.HasPrefix(u, "https:") })
 }

@@ -18,6 +18,9 @@ var (
 	// ErrAmbiguous says that nobody knows whether the entry was appended: throw the working state away and reload.
 	// The entry may still appear later, but only at the place it was meant for.
 	ErrAmbiguous = errors.New("it is unknown whether the entry was appended")
+	// ErrRefused says that the backend answers, and does not let this process do what it asks: its user, password or
+	// certificate is not the right one. It may be alive and well for others.
+	ErrRefused = errors.New("refused")
 	// ErrTrimmed says that entries asked for are no longer in etcd: read the archive.
 	ErrTrimmed = errors.New("entries have been trimmed")
 	// ErrLapse, as the cause for which a ctx ended, leaves a registration to its lease.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/adminpb"
+	"github.com/gnomon-stream/gnomon/pkg/metastore"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
@@ -58,7 +59,9 @@ func (r *Runner) Failover(ctx context.Context, o Options) (*adminpb.FailoverRepo
 		f.detail = sayPaused
 	}
 	defer f.close()
-	f.fence(ctx)
+	if err := f.fence(ctx); err != nil {
+		return nil, err
+	}
 	if f.frozen != nil {
 		if err := f.drain(ctx); err != nil {
 			return nil, err
@@ -113,30 +116,50 @@ func (f *failover) look(ctx context.Context) error {
 	return nil
 }
 
-// fence freezes the source's log if its etcd is in reach. That it is not is no error: the cut is taken instead.
-func (f *failover) fence(ctx context.Context) {
+// fence freezes the source's log if its etcd is in reach. That it is not is no error: the cut is taken instead. That it is, and
+// refuses this region, needs consent: the source may be alive and go on taking records, which a right password would stop.
+func (f *failover) fence(ctx context.Context) error {
+	err := f.tryFence(ctx)
+	if errors.Is(err, metastore.ErrRefused) && !f.o.AcceptMissing {
+		return fmt.Errorf("%w; the source may be alive: correct what the link names (etcd_username, etcd_password, etcd_ca, etcd_cert, etcd_key), or run again with --accept-missing to take the cut: %w",
+			err, ErrNeedsConsent)
+	}
+	if err != nil {
+		f.say("%v", err)
+	}
+	return nil
+}
+
+// tryFence returns in words what kept the source from being fenced, or its end from being known.
+func (f *failover) tryFence(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, f.o.FenceTimeout)
 	defer cancel()
 	log, err := f.r.cfg.Remote.Etcd(ctx, f.info.Config, f.info.SourceCluster)
 	if err != nil {
-		f.say("the source's etcd is out of reach (%v)", err)
-		return
+		return reached(err)
 	}
 	fence := &metalogpb.Fence{
 		Epoch: int32(f.epoch), Role: "fenced", By: fmt.Sprintf("failover of link %q", f.r.cfg.Link), TimeMs: f.r.cfg.Now().UnixMilli(),
 	}
 	if err := log.WriteFence(ctx, fence); err != nil {
 		_ = log.Close()
-		f.say("the source could not be fenced in its etcd (%v)", err)
-		return
+		return fmt.Errorf("the source could not be fenced in its etcd (%w)", err)
 	}
 	pos, err := log.Position(ctx)
 	if err != nil {
 		_ = log.Close()
-		f.say("the source is fenced, but its etcd went out of reach before its end was known (%v)", err)
-		return
+		return fmt.Errorf("the source is fenced, but its etcd went out of reach before its end was known (%w)", err)
 	}
 	f.frozen, f.head = log, pos.Head.Seq
+	return nil
+}
+
+// reached says why the source's etcd could not be opened.
+func reached(err error) error {
+	if errors.Is(err, metastore.ErrRefused) {
+		return fmt.Errorf("the source's etcd does not let this region in (%w)", err)
+	}
+	return fmt.Errorf("the source's etcd is out of reach (%w)", err)
 }
 
 // drain brings the image to the end of the fenced log. The runner does it: it starts over with the frozen log as its
@@ -311,6 +334,9 @@ func (f *failover) preview(ctx context.Context) (*adminpb.FailoverReport, error)
 		rep.Mode = ModeFenced
 	} else {
 		rep.Detail = fmt.Sprintf("the source's etcd is out of reach, or has another history (%v): the cut would be taken as it stands", err)
+		if errors.Is(err, metastore.ErrRefused) {
+			rep.Detail = fmt.Sprintf("%v: the cut would be taken with --accept-missing only", reached(err))
+		}
 		if f.info.Paused {
 			rep.Detail += "; the link is paused: what the source took since then would be lost, and is not counted"
 		}

@@ -101,7 +101,7 @@ func (s *stack) healthy() error {
 		return err
 	}
 	list := strings.Fields(ids)
-	if want := len(regionA)*2 + 5; len(list) != want { // and two sets of certificates, two buckets and a link
+	if want := len(regionA)*2 + 7; len(list) != want { // and two each of certificates, users and buckets, and a link
 		return fmt.Errorf("%d containers, want %d", len(list), want)
 	}
 	out, err := s.try(commandTimeout, nil, append([]string{"docker", "inspect", "--format",
@@ -111,7 +111,7 @@ func (s *stack) healthy() error {
 	}
 	var bad []string
 	for _, line := range strings.Split(strings.TrimSpace(out), "\n") {
-		job := strings.HasPrefix(line, "certs-") || strings.HasPrefix(line, "bucket-") || strings.HasPrefix(line, "link ")
+		job := strings.HasPrefix(line, "certs-") || strings.HasPrefix(line, "etcd-users-") || strings.HasPrefix(line, "bucket-") || strings.HasPrefix(line, "link ")
 		if job && !strings.Contains(line, " exited 0 ") || !job && !strings.Contains(line, " running 0 healthy") {
 			bad = append(bad, line)
 		}

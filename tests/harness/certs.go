@@ -2,6 +2,7 @@ package harness
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -50,10 +51,53 @@ func (c *Cluster) peerFlags(peer *Cluster) []string {
 	return flags
 }
 
+// Users of a region's etcd.
+const (
+	EtcdUser     = "gnomon"
+	EtcdLinkUser = "gnomon-link"
+)
+
+// startEtcd starts the region's etcd, and makes its users where it is to have any.
+func (c *Cluster) startEtcd() {
+	c.t.Helper()
+	dir := filepath.Join(c.data, "etcd")
+	if !c.Config.TLS {
+		c.Etcd, c.EtcdURL = startEtcd(c.t, c.Config.Name, dir)
+		return
+	}
+	c.Etcd, c.EtcdURL = startEtcd(c.t, c.Config.Name, dir, c.Cert("etcd"), c.Key("etcd"), c.Cert("ca"))
+	args := append([]string{
+		"etcd", "users", "--etcd", c.EtcdURL, "--cluster-id", c.id, "--root-password-file", c.Secret(devcerts.EtcdRootPassword),
+		"--link-user", EtcdLinkUser, "--link-password-file", c.Secret(devcerts.EtcdLinkPassword),
+	}, c.etcdFlags()...)
+	if r := Gnomon(c.t, args...); r.Code != 0 {
+		c.t.Fatalf("users of etcd: %s%s", r.Out, r.Err)
+	}
+}
+
+// etcdFlags are what a coordinator shows its etcd.
+func (c *Cluster) etcdFlags() []string {
+	if !c.Config.TLS {
+		return nil
+	}
+	return []string{
+		"--etcd-tls-ca", c.Cert("ca"), "--etcd-tls-cert", c.Cert("coordinator"), "--etcd-tls-key", c.Key("coordinator"),
+		"--etcd-user", EtcdUser, "--etcd-password-file", c.Secret(devcerts.EtcdPassword),
+	}
+}
+
 // linkCredentials are the lines of a link.yaml that name what this region, as a source, wants to see.
 func (c *Cluster) linkCredentials() string {
 	if !c.Config.TLS {
 		return ""
 	}
-	return fmt.Sprintf("  coordinator_ca_file: %s\n  coordinator_cert_file: %s\n  coordinator_key_file: %s\n", c.Cert("ca"), c.Cert("region"), c.Key("region"))
+	user := filepath.Join(c.data, "link-user")
+	if err := os.WriteFile(user, []byte(EtcdLinkUser+"\n"), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	lines := fmt.Sprintf("  etcd_username_file: %s\n  etcd_password_file: %s\n", user, c.Secret(devcerts.EtcdLinkPassword))
+	for _, of := range []string{"coordinator", "etcd"} {
+		lines += fmt.Sprintf("  %[1]s_ca_file: %[2]s\n  %[1]s_cert_file: %[3]s\n  %[1]s_key_file: %[4]s\n", of, c.Cert("ca"), c.Cert("region"), c.Key("region"))
+	}
+	return lines
 }

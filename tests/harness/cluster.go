@@ -130,14 +130,14 @@ func (c *Cluster) start(peer *Cluster) {
 	if c.Config.EtcdMembers > 0 {
 		c.EtcdURL = c.startMembers()
 	} else {
-		c.Etcd, c.EtcdURL = startEtcd(c.t, c.Config.Name, filepath.Join(c.data, "etcd"))
+		c.startEtcd()
 	}
 	x := c.Config
 	for _, n := range c.Coordinators {
 		n.args = append([]string{
 			"--id", n.Name, "--listen", strings.TrimPrefix(n.Admin, c.scheme), "--etcd", c.EtcdURL, "--bucket", x.Bucket,
 			"--cluster-id", c.id, "--kafka-cluster-id", x.KafkaClusterID, "--region-number", fmt.Sprint(x.Number), "--region-name", x.Name,
-		}, slices.Concat(c.tlsFlags("coordinator"), c.peerFlags(peer), x.Coordinator)...)
+		}, slices.Concat(c.tlsFlags("coordinator"), c.etcdFlags(), c.peerFlags(peer), x.Coordinator)...)
 		n.Launch()
 	}
 	for _, n := range c.Agents {

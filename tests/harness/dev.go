@@ -72,7 +72,7 @@ func (d *Dev) StartEtcd(name string) (*Process, string) {
 	return startEtcd(d.t, name, filepath.Join(d.Data, name, "etcd-apart"))
 }
 
-func startEtcd(t testing.TB, name, dir string) (*Process, string) {
+func startEtcd(t testing.TB, name, dir string, tls ...string) (*Process, string) {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -90,8 +90,12 @@ func startEtcd(t testing.TB, name, dir string) (*Process, string) {
 			t.Fatal(err)
 		}
 	}
-	p := start(t, "etcd of "+name, roleEtcd, slices.Concat([]string{filepath.Join(dir, "data")}, ports)...)
-	return p, "http://127.0.0.1:" + ports[0]
+	p := start(t, "etcd of "+name, roleEtcd, slices.Concat([]string{filepath.Join(dir, "data")}, ports, tls)...)
+	scheme := "http"
+	if len(tls) > 0 {
+		scheme = "https"
+	}
+	return p, scheme + "://127.0.0.1:" + ports[0]
 }
 
 // Ports that are kept over restarts lie below those that the system gives to outgoing connections (from 32768 on): one of

@@ -88,11 +88,6 @@ func private(dir string) error {
 
 func (c *Cluster) etcdData() string { return filepath.Join(c.data, "etcd", "data") }
 
-func (c *Cluster) startEtcd() {
-	c.t.Helper()
-	c.Etcd, c.EtcdURL = startEtcd(c.t, c.Config.Name, filepath.Join(c.data, "etcd"))
-}
-
 // Ends waits for the process to end by itself, and returns its exit code and the end of its log.
 func (n *Node) Ends(within time.Duration) (code int, log string) {
 	n.t.Helper()
@@ -105,5 +100,5 @@ func (n *Node) Ends(within time.Duration) (code int, log string) {
 // Restore runs gnomon metastore restore for the region's bucket and etcd.
 func (c *Cluster) Restore(args ...string) Result {
 	c.t.Helper()
-	return Gnomon(c.t, append([]string{"metastore", "restore", "--bucket", c.Config.Bucket, "--etcd", c.EtcdURL, "--format", "json"}, args...)...)
+	return Gnomon(c.t, append([]string{"metastore", "restore", "--bucket", c.Config.Bucket, "--etcd", c.EtcdURL, "--format", "json"}, append(c.etcdFlags(), args...)...)...)
 }

@@ -44,6 +44,9 @@ func Main(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// etcdTokenTTL is how long etcd remembers a user that asks nothing: 5 minutes elsewhere, which no test would reach.
+const etcdTokenTTL = 3 * time.Second
+
 func command() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -59,7 +62,7 @@ func run(what func(context.Context, daemon.Env) int) int {
 	return what(ctx, daemon.Env{Args: os.Args[1:], Getenv: os.Getenv, Out: os.Stdout, Err: os.Stderr, Now: time.Now, Version: "test"})
 }
 
-// etcd runs an etcd until a signal. args: directory, client port, peer port.
+// etcd runs an etcd until a signal. args: directory, client port, peer port; for TLS: certificate, key, authorities.
 func etcd(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -73,7 +76,11 @@ func etcd(args []string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
 	}
-	server, err := embedetcd.Start(embedetcd.Config{Dir: args[0], ClientPort: client, PeerPort: peer})
+	cfg := embedetcd.Config{Dir: args[0], ClientPort: client, PeerPort: peer, TokenTTL: etcdTokenTTL}
+	if len(args) > 3 {
+		cfg.CertFile, cfg.KeyFile, cfg.CAFile = args[3], args[4], args[5]
+	}
+	server, err := embedetcd.Start(cfg)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -28,7 +28,7 @@ one that does not, and writes nothing.
 	f.add(env, cmd, true)
 	cmd.Flags().BoolVar(&deep, "deep", false, "read every object: footers, digests, chain heads; and replay the archive from its first entry")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		s, err := f.open(cmd.Context())
+		s, err := f.open(cmd.Context(), env)
 		if err != nil {
 			return err
 		}

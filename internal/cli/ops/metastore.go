@@ -31,17 +31,21 @@ func metastoreCommand(env *cli.Env) *cobra.Command {
 }
 
 // storesFlags name a region's bucket and etcd.
-type storesFlags struct{ bucket, etcd string }
+type storesFlags struct {
+	bucket, etcd string
+	access       etcdFlags
+}
 
 func (f *storesFlags) add(env *cli.Env, cmd *cobra.Command, withEtcd bool) {
 	cmd.Flags().StringVar(&f.bucket, "bucket", env.Getenv("GNOMON_BUCKET"), "bucket of the region: s3://bucket/prefix?… or file:///dir (GNOMON_BUCKET)")
 	if withEtcd {
 		cmd.Flags().StringVar(&f.etcd, "etcd", env.Getenv("GNOMON_ETCD"), "client URLs of the region's etcd (GNOMON_ETCD)")
+		f.access.add(env, cmd)
 	}
 }
 
 // open opens what the flags name.
-func (f *storesFlags) open(ctx context.Context) (*region.Stores, error) {
+func (f *storesFlags) open(ctx context.Context, env *cli.Env) (*region.Stores, error) {
 	if f.bucket == "" {
 		return nil, cli.Usage("name the region's bucket by --bucket or GNOMON_BUCKET")
 	}
@@ -49,7 +53,11 @@ func (f *storesFlags) open(ctx context.Context) (*region.Stores, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := region.OpenStores(ctx, f.bucket, endpoints, slog.New(slog.DiscardHandler))
+	access, err := f.access.access(env, endpoints)
+	if err != nil {
+		return nil, err
+	}
+	s, err := region.OpenStores(ctx, f.bucket, endpoints, access, slog.New(slog.DiscardHandler))
 	if errors.Is(err, base.ErrNotFound) {
 		return nil, cli.Fail("open the bucket", err, "no region has ever been started on it: check --bucket")
 	}
@@ -146,7 +154,7 @@ func metastoreRestore(ctx context.Context, env *cli.Env, f restoreFlags) error {
 	if err != nil {
 		return err
 	}
-	s, err := f.open(ctx)
+	s, err := f.open(ctx, env)
 	if err != nil {
 		return err
 	}

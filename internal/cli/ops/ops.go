@@ -15,7 +15,7 @@ import (
 
 // Commands are all of them.
 func Commands() []cli.Command {
-	return []cli.Command{devCommand, demoCommand, healthCommand, shadowCommand, bucketCommand, metastoreCommand, fsckCommand, certsCommand}
+	return []cli.Command{devCommand, demoCommand, healthCommand, shadowCommand, bucketCommand, metastoreCommand, fsckCommand, certsCommand, etcdCommand}
 }
 
 // failed turns an error of the admin API into one sentence.

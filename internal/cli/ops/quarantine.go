@@ -58,7 +58,7 @@ func quarantineListCommand(env *cli.Env) *cobra.Command {
 	f.add(env, cmd, false)
 	restore := restoreFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		s, err := f.open(cmd.Context())
+		s, err := f.open(cmd.Context(), env)
 		if err != nil {
 			return err
 		}
@@ -93,7 +93,7 @@ was written, and sent it again.`,
 	restore := restoreFlag(cmd)
 	topic := cmd.Flags().String("topic", "", "only this topic, by its name or id")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		s, err := f.open(cmd.Context())
+		s, err := f.open(cmd.Context(), env)
 		if err != nil {
 			return err
 		}
@@ -221,7 +221,7 @@ func quarantineDropCommand(env *cli.Env) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		s, err := f.open(cmd.Context())
+		s, err := f.open(cmd.Context(), env)
 		if err != nil {
 			return err
 		}

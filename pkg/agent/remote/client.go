@@ -49,6 +49,7 @@ func NewHTTP(set *tlsfiles.Set) *http.Client {
 	if set != nil {
 		protocols.SetHTTP2(true)
 		t.DialTLSContext = set.Dialer(t.DialContext, "h2")
+		return &http.Client{Transport: explained{t, set}}
 	}
 	return &http.Client{Transport: t}
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"time"
 
+	"go.etcd.io/etcd/client/pkg/v3/transport"
 	"go.etcd.io/etcd/server/v3/embed"
 )
 
@@ -16,6 +17,10 @@ type Config struct {
 	Dir string
 	// ClientPort and PeerPort on 127.0.0.1; 0 takes a free one.
 	ClientPort, PeerPort int
+	// CertFile, KeyFile and CAFile make the client port TLS, for clients with a certificate of the authority; all or none.
+	CertFile, KeyFile, CAFile string
+	// TokenTTL is how long a token of a user is good for without being used; 0 means etcd's 5 minutes.
+	TokenTTL time.Duration
 	// LogFile takes etcd's own log; empty discards it.
 	LogFile string
 }
@@ -38,6 +43,13 @@ func Start(cfg Config) (*Server, error) {
 	}
 	c := embed.NewConfig()
 	c.Name, c.Dir = "gnomon", cfg.Dir
+	if cfg.CertFile != "" {
+		client.Scheme = "https"
+		c.ClientTLSInfo = transport.TLSInfo{CertFile: cfg.CertFile, KeyFile: cfg.KeyFile, TrustedCAFile: cfg.CAFile, ClientCertAuth: true}
+	}
+	if cfg.TokenTTL > 0 {
+		c.AuthTokenTTL = uint(cfg.TokenTTL / time.Second)
+	}
 	c.ListenClientUrls, c.AdvertiseClientUrls = []url.URL{*client}, []url.URL{*client}
 	c.ListenPeerUrls, c.AdvertisePeerUrls = []url.URL{*peer}, []url.URL{*peer}
 	c.InitialCluster = c.InitialClusterFromName(c.Name)

@@ -30,8 +30,9 @@ type Config struct {
 	// LeaseTTL is how long a dead leader, or agent, is believed to live; 0 means 3 s. etcd rounds up to seconds.
 	LeaseTTL time.Duration
 	// CallTimeout bounds one request; 0 means 3 s.
-	CallTimeout        time.Duration
-	TLS                *tls.Config
+	CallTimeout time.Duration
+	// TLS gives the configuration of a connection to a server of that name, when it is made; nil: plain connections.
+	TLS                func(serverName string) *tls.Config
 	Username, Password string
 	Logger             *slog.Logger
 }
@@ -43,7 +44,11 @@ type Log struct {
 	prefix string
 }
 
-// Open connects. It does not wait for etcd to answer.
+// openTimeout bounds the question whether a password is right; etcd makes it slow on purpose.
+const openTimeout = 2 * time.Second
+
+// Open connects. Without a user it does not wait for etcd to answer. With one it does: metastore.ErrRefused when the password
+// is wrong, base.ErrUnavailable when nobody answers.
 func Open(cfg Config) (*Log, error) {
 	if cfg.LeaseTTL == 0 {
 		cfg.LeaseTTL = 3 * time.Second
@@ -51,18 +56,21 @@ func Open(cfg Config) (*Log, error) {
 	if cfg.CallTimeout == 0 {
 		cfg.CallTimeout = 3 * time.Second
 	}
+	// gRPC's own default waits up to two minutes between two attempts to connect: too long for an etcd that is back.
+	dial := []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+		Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
+		MinConnectTimeout: cfg.CallTimeout,
+	}), grpc.WithChainUnaryInterceptor(attempt)}
+	if cfg.TLS != nil {
+		dial = append(dial, grpc.WithTransportCredentials(fresh{cfg.TLS}))
+	}
 	c, err := clientv3.New(clientv3.Config{
-		Endpoints: cfg.Endpoints, DialTimeout: cfg.CallTimeout, DialKeepAliveTime: 5 * time.Second, DialKeepAliveTimeout: 3 * time.Second,
-		TLS: cfg.TLS, Username: cfg.Username, Password: cfg.Password, Logger: zap.NewNop(),
+		Endpoints: cfg.Endpoints, DialTimeout: max(cfg.CallTimeout, openTimeout), DialKeepAliveTime: 5 * time.Second, DialKeepAliveTimeout: 3 * time.Second,
+		Username: cfg.Username, Password: cfg.Password, Logger: zap.NewNop(), DialOptions: dial,
 		MaxCallSendMsgSize: 8 << 20, MaxCallRecvMsgSize: 64 << 20,
-		// gRPC's own default waits up to two minutes between two attempts to connect: too long for an etcd that is back.
-		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
-			MinConnectTimeout: cfg.CallTimeout,
-		}), grpc.WithChainUnaryInterceptor(attempt)},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("etcd at %s: %w: %w", strings.Join(cfg.Endpoints, ","), base.ErrUnavailable, err)
+		return nil, failure("connect to etcd at "+strings.Join(cfg.Endpoints, ","), err)
 	}
 	return &Log{cfg: cfg, client: c, prefix: "/gnomon/" + cfg.Cluster.String() + "/"}, nil
 }
@@ -88,8 +96,12 @@ func failure(what string, err error) error {
 		return nil
 	case errors.Is(err, rpctypes.ErrNoSpace):
 		return fmt.Errorf("%s: etcd is out of space (its quota alarm is on: compact, defragment, disarm): %w", what, base.ErrUnavailable)
-	case errors.Is(err, rpctypes.ErrPermissionDenied), errors.Is(err, rpctypes.ErrAuthFailed):
-		return fmt.Errorf("%s: etcd refuses the user: %w", what, err)
+	case errors.Is(err, rpctypes.ErrAuthFailed):
+		return fmt.Errorf("%s: etcd does not know the user, or the password is wrong (etcd-user, etcd-password-file): %w", what, metastore.ErrRefused)
+	case errors.Is(err, rpctypes.ErrUserEmpty), errors.Is(err, rpctypes.ErrUserNotFound):
+		return fmt.Errorf("%s: etcd wants a user and a password (etcd-user, etcd-password-file): %w", what, metastore.ErrRefused)
+	case errors.Is(err, rpctypes.ErrPermissionDenied):
+		return fmt.Errorf("%s: etcd does not let the user do this: see `gnomon etcd users`: %w", what, metastore.ErrRefused)
 	}
 	return fmt.Errorf("%s: %w: %w", what, base.ErrUnavailable, err)
 }

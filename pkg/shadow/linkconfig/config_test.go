@@ -37,11 +37,13 @@ func TestSample(t *testing.T) {
 	want := &metalogpb.LinkConfig{
 		Name:          "a-to-b",
 		Coordinators:  []string{"https://coordinator-1.region-a.example:9644", "https://coordinator-2.region-a.example:9644"},
-		EtcdEndpoints: []string{"http://etcd-1.region-a.example:2379", "http://etcd-2.region-a.example:2379", "http://etcd-3.region-a.example:2379"},
+		EtcdEndpoints: []string{"https://etcd-1.region-a.example:2379", "https://etcd-2.region-a.example:2379", "https://etcd-3.region-a.example:2379"},
 		Bucket:        "s3://gnomon-region-a/cluster-1?region=eu-central-1",
 		CredentialFiles: map[string]string{
 			"bucket_credentials_file": "/etc/gnomon/region-a-bucket.credentials",
-			"coordinator_cert_file":   "/etc/gnomon/region-a.pem", "coordinator_key_file": "/etc/gnomon/region-a-key.pem", "coordinator_ca_file": "/etc/gnomon/region-a-ca.pem",
+			"etcd_username_env":       "GNOMON_SOURCE_ETCD_USERNAME", "etcd_password_file": "/etc/gnomon/region-a-etcd.password",
+			"etcd_ca_file": "/etc/gnomon/region-a-etcd-ca.pem", "etcd_cert_file": "/etc/gnomon/region-a.pem", "etcd_key_file": "/etc/gnomon/region-a-key.pem",
+			"coordinator_cert_file": "/etc/gnomon/region-a.pem", "coordinator_key_file": "/etc/gnomon/region-a-key.pem", "coordinator_ca_file": "/etc/gnomon/region-a-ca.pem",
 		},
 		TopicFilters:     []*metalogpb.Filter{all, {PatternType: "PREFIX", FilterType: "EXCLUDE", Name: "scratch-"}},
 		GroupFilters:     []*metalogpb.Filter{all},

@@ -18,11 +18,11 @@ type credential struct {
 
 var credentials = []credential{
 	{name: "bucket_credentials", used: true}, // a file in the form of ~/.aws/credentials
-	{name: "etcd_username", env: true},
-	{name: "etcd_password", env: true},
-	{name: "etcd_ca"},
-	{name: "etcd_cert"},
-	{name: "etcd_key"},
+	{name: "etcd_username", env: true, used: true},
+	{name: "etcd_password", env: true, used: true},
+	{name: "etcd_ca", used: true},
+	{name: "etcd_cert", used: true},
+	{name: "etcd_key", used: true},
 	{name: "coordinator_token", env: true},
 	{name: "coordinator_ca", used: true},
 	{name: "coordinator_cert", used: true},
@@ -64,7 +64,7 @@ func (c credential) add(s schema) {
 		p.config.Link.CredentialFiles[f.name] = value
 		p.lines[f.name] = f.line
 		if !c.used {
-			p.warn(f.line, "%s is kept with the link, but this version does not use it yet", f.name)
+			p.warn(f.line, "%s is kept with the link and not used: a link shows a certificate, tokens are for operators", f.name)
 		}
 	}
 	s[c.name] = refuseSecret

@@ -1,0 +1,273 @@
+package etcd_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
+	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/internal/devcerts"
+	"github.com/gnomon-stream/gnomon/internal/tlsfiles"
+	"github.com/gnomon-stream/gnomon/pkg/metastore"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/embedetcd"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/etcd"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
+)
+
+// guarded is an etcd with TLS and users.
+type guarded struct {
+	t        *testing.T
+	dir      string
+	endpoint string
+	cluster  base.ClusterID
+}
+
+const tokenTTL = 2 * time.Second
+
+var users = etcd.Users{
+	Root: etcd.User{Name: "root", Password: "root-password"}, Region: etcd.User{Name: "gnomon", Password: "region-password"},
+	Link: etcd.User{Name: "gnomon-link", Password: "link-password"},
+}
+
+func startGuarded(t *testing.T) *guarded {
+	t.Helper()
+	g := &guarded{t: t, dir: t.TempDir(), cluster: cluster()}
+	if _, err := devcerts.Make(devcerts.Options{Dir: g.dir, Life: time.Hour, Force: true, Now: time.Now}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := embedetcd.Start(embedetcd.Config{
+		Dir: filepath.Join(g.dir, "data"), CertFile: filepath.Join(g.dir, "etcd.pem"), KeyFile: filepath.Join(g.dir, "etcd-key.pem"),
+		CAFile: filepath.Join(g.dir, "ca.pem"), TokenTTL: tokenTTL,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	g.endpoint = s.Endpoint()
+	for _, want := range []bool{false, true} { // again: all of it stands, and nothing fails
+		already, err := etcd.InitUsers(t.Context(), g.config("coordinator"), users)
+		if err != nil || already != want {
+			t.Fatalf("users: there already: %v, %v", already, err)
+		}
+	}
+	return g
+}
+
+// tls gives the configuration with the certificate of that name.
+func (g *guarded) tls(cert string) func(string) *tls.Config {
+	g.t.Helper()
+	f := tlsfiles.Files{CA: filepath.Join(g.dir, "ca.pem")}
+	if cert != "" {
+		f.Cert, f.Key = filepath.Join(g.dir, cert+".pem"), filepath.Join(g.dir, cert+"-key.pem")
+	}
+	set, err := tlsfiles.Open(f, time.Now, slog.New(slog.DiscardHandler))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return func(name string) *tls.Config { return set.Client(name) }
+}
+
+func (g *guarded) config(cert string) etcd.Config {
+	return etcd.Config{
+		Endpoints: []string{g.endpoint}, Cluster: g.cluster, LeaseTTL: 4 * time.Second, TLS: g.tls(cert), Logger: slog.New(slog.DiscardHandler),
+	}
+}
+
+func (g *guarded) open(u etcd.User, cert string) (*etcd.Log, error) {
+	cfg := g.config(cert)
+	cfg.Username, cfg.Password = u.Name, u.Password
+	l, err := etcd.Open(cfg)
+	if err == nil {
+		g.t.Cleanup(func() { _ = l.Close() })
+	}
+	return l, err
+}
+
+func (g *guarded) must(u etcd.User) *etcd.Log {
+	g.t.Helper()
+	l, err := g.open(u, "coordinator")
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return l
+}
+
+// The region's user does all that a coordinator does, and goes on when its tokens have lapsed: etcd forgets one that was not
+// used for a while (5 minutes, here 2 s), and all of them when it starts again.
+func TestRegionUser(t *testing.T) {
+	g := startGuarded(t)
+	l := g.must(users.Region)
+	term, err := l.Campaign(t.Context(), "c", "https://c:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := metastore.Head{}
+	add := func() {
+		t.Helper()
+		value := []byte("entry")
+		if err := term.Append(t.Context(), metastore.Guard{Head: head}, value); err != nil {
+			t.Fatal(err)
+		}
+		head = metastore.Head{Seq: head.Seq + 1, Hash: metastore.HashOf(value)}
+	}
+	followed := make(chan base.Seq, 10)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- l.Follow(ctx, 1, func(e metastore.RawEntry) error { followed <- e.Seq; return nil })
+	}()
+	add()
+	time.Sleep(3 * tokenTTL) // a lease is kept over it, and a watch
+	add()
+	if err := term.SetArchive(t.Context(), &metalogpb.Pointer{Seq: 1}); err != nil {
+		t.Error(err)
+	}
+	if err := term.Trim(t.Context(), 1); err != nil {
+		t.Error(err)
+	}
+	for want := base.Seq(1); want <= 2; want++ {
+		select {
+		case got := <-followed:
+			if got != want {
+				t.Errorf("followed %d, want %d", got, want)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatalf("entry %d was not followed", want)
+		}
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("follow ended with %v", err)
+	}
+	actx, stop := context.WithCancel(t.Context())
+	stands := make(chan struct{})
+	go func() {
+		ended <- l.Register(actx, &metalogpb.Agent{NodeId: 1, Instance: []byte("x")}, true, func() { close(stands) })
+	}()
+	select {
+	case <-stands:
+	case err := <-ended:
+		t.Fatal(err)
+	}
+	stop()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("the registration ended with %v", err)
+	}
+	if err := term.Resign(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// The link's user follows the log and fences, and is refused everything else.
+func TestLinkUser(t *testing.T) {
+	g := startGuarded(t)
+	region := g.must(users.Region)
+	term, err := region.Campaign(t.Context(), "c", "https://c:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := term.Append(t.Context(), metastore.Guard{}, []byte("entry")); err != nil {
+		t.Fatal(err)
+	}
+	link := g.must(users.Link)
+	entries, err := link.Read(t.Context(), 1, 1<<20)
+	if err != nil || len(entries) != 1 {
+		t.Fatalf("read: %d entries, %v", len(entries), err)
+	}
+	if err := link.MayFence(t.Context()); err != nil {
+		t.Errorf("asked whether it may fence: %v", err)
+	}
+	pos, err := link.Position(t.Context())
+	if err != nil || pos.Fence != nil {
+		t.Fatalf("the question has written a fence: %+v, %v", pos, err)
+	}
+	// What a coordinator does.
+	rctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := link.Register(rctx, &metalogpb.Agent{NodeId: 1}, true, func() {}); !errors.Is(err, metastore.ErrRefused) {
+		t.Errorf("register: %v", err)
+	}
+	// Each key by itself, put and deleted.
+	cfg := clientv3.Config{
+		Endpoints: []string{g.endpoint}, TLS: g.tls("region")("127.0.0.1"), Username: users.Link.Name, Password: users.Link.Password,
+		DialTimeout: 5 * time.Second, Logger: zap.NewNop(),
+	}
+	raw, err := clientv3.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = raw.Close() }()
+	prefix := "/gnomon/" + g.cluster.String() + "/"
+	for _, key := range []string{"current", "head", "leader", "snapshot", "archive", "agents/1", pos.Incarnation + "/log/0000000000000002", "fence2", "fenc"} {
+		if _, err := raw.Put(t.Context(), prefix+key, "x"); err == nil || !strings.Contains(err.Error(), "permission denied") {
+			t.Errorf("put %s: %v", key, err)
+		}
+		if _, err := raw.Delete(t.Context(), prefix+key); err == nil || !strings.Contains(err.Error(), "permission denied") {
+			t.Errorf("delete %s: %v", key, err)
+		}
+	}
+	for name, try := range map[string]func() error{
+		"a key of another cluster": func() error { _, err := raw.Get(t.Context(), "/gnomon/other/head"); return err },
+		"all keys":                 func() error { _, err := raw.Delete(t.Context(), "/", clientv3.WithPrefix()); return err },
+		"a user of its own":        func() error { _, err := raw.UserAdd(t.Context(), "x", "x"); return err },
+		"another role":             func() error { _, err := raw.UserGrantRole(t.Context(), users.Link.Name, "root"); return err },
+		"authentication off":       func() error { _, err := raw.AuthDisable(t.Context()); return err },
+		"the leader's lease": func() error {
+			leases, err := raw.Get(t.Context(), prefix+"leader")
+			if err != nil {
+				return nil //nolint:nilerr // it may read: this is no refusal
+			}
+			_, err = raw.Revoke(t.Context(), clientv3.LeaseID(leases.Kvs[0].Lease))
+			return err
+		},
+	} {
+		if err := try(); err == nil || !strings.Contains(err.Error(), "permission denied") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// And then what it is for.
+	fence := &metalogpb.Fence{Epoch: 10, Role: "fenced", By: "test"}
+	if err := link.WriteFence(t.Context(), fence); err != nil {
+		t.Fatal(err)
+	}
+	err = term.Append(t.Context(), metastore.Guard{Head: metastore.Head{Seq: 1, Hash: metastore.HashOf([]byte("entry"))}}, []byte("late"))
+	if !errors.Is(err, base.ErrFenced) {
+		t.Errorf("an append after the fence: %v", err)
+	}
+}
+
+// Who is not let in is told so in one sentence, soon; nothing hangs, and no password is in it.
+func TestRefusals(t *testing.T) {
+	g := startGuarded(t)
+	for name, c := range map[string]struct {
+		user etcd.User
+		cert string
+		want string
+		is   error
+	}{
+		"a wrong password": {etcd.User{Name: "gnomon", Password: "not-it"}, "coordinator", "the password is wrong", metastore.ErrRefused},
+		"an unknown user":  {etcd.User{Name: "nobody", Password: "not-it"}, "coordinator", "does not know the user", metastore.ErrRefused},
+		"no user":          {etcd.User{}, "coordinator", "etcd does not", metastore.ErrRefused},
+		"no certificate":   {users.Region, "", "https://127.0.0.1", base.ErrUnavailable},
+	} {
+		began := time.Now()
+		l, err := g.open(c.user, c.cert)
+		if err == nil {
+			_, err = l.Position(t.Context())
+		}
+		if err == nil || !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "not-it") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("%s: only after %v", name, took)
+		}
+	}
+}
