@@ -23,7 +23,12 @@ type sourceService struct {
 }
 
 func (s *sourceService) Describe(ctx context.Context, _ *connect.Request[adminpb.DescribeRequest]) (*connect.Response[adminpb.DescribeResponse], error) {
+	known := s.c.KnownHead() // before the question: the log reaches at least as far
 	pos, err := s.c.Position(ctx)
+	if err == nil && pos.Head.Seq < known {
+		// A link would be FAULTED by the answer, though the log may well be restored with all of it.
+		err = fmt.Errorf("etcd is at seq %d, this coordinator at %d: the metalog was lost or set back, and is not restored yet: %w", pos.Head.Seq, known, base.ErrUnavailable)
+	}
 	if err != nil {
 		return nil, rpcfault.Connect(err)
 	}
