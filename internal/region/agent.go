@@ -125,17 +125,21 @@ func (a *Agent) open(ctx context.Context) error {
 
 const (
 	identifyRetry = 500 * time.Millisecond
-	identifyWarn  = 20 // attempts between two warnings
+	identifyWarn  = 20 // attempts between two warnings of one cause
+	// identifyCauses is how many causes are told as they come up; some have a port of the moment in them.
+	identifyCauses = 8
 )
 
 // identify takes the cluster's identity from a coordinator.
 func (a *Agent) identify(ctx context.Context) (coordinator.Identity, error) {
+	said := map[string]bool{} // a refused handshake is now a clear alert, now a broken connection: each cause is told
 	for n := 0; ; n++ {
 		resp, err := a.client.Identify(ctx)
 		if err == nil {
 			return identityOf(resp)
 		}
-		if n%identifyWarn == 0 {
+		if cause := err.Error(); n%identifyWarn == 0 || !said[cause] && len(said) < identifyCauses {
+			said[cause] = true
 			a.cfg.Logger.Warn("waits for a coordinator", "coordinators", a.cfg.Coordinators, "error", err)
 		}
 		select {

@@ -40,6 +40,7 @@ func TestThreeAgents(t *testing.T) {
 // An agent that dies under load costs its clients a moment, and nothing else; it is gone from the list a lease later, and
 // back when it starts again.
 func TestAgentKilled(t *testing.T) {
+	t.Parallel()
 	c := harness.NewCluster(t, harness.ClusterConfig{})
 	createTopic(t, c.Kafka())
 	l := startLoad(t, c.Kafka())
@@ -58,6 +59,7 @@ func TestAgentKilled(t *testing.T) {
 // An agent that is paused for longer than its lease, and than its clients wait, goes on where it was: what it still had in
 // hand is committed once, whoever sent it again meanwhile.
 func TestAgentPaused(t *testing.T) {
+	t.Parallel()
 	c := harness.NewCluster(t, harness.ClusterConfig{})
 	createTopic(t, c.Kafka())
 	l := startLoad(t, c.Kafka(), kgo.ProduceRequestTimeout(3*time.Second), kgo.RequestTimeoutOverhead(time.Second))
@@ -93,6 +95,7 @@ func TestAgentTerm(t *testing.T) {
 // A process that starts with a node id that another has takes it over: the first one ends with an error that says so, and
 // nothing is lost or doubled by the two.
 func TestNodeIDTwice(t *testing.T) {
+	t.Parallel()
 	c := harness.NewCluster(t, harness.ClusterConfig{Agents: 2})
 	createTopic(t, c.Kafka())
 	l := startLoad(t, c.Kafka())

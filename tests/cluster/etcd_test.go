@@ -92,6 +92,7 @@ func moveLeader(t *testing.T, c *harness.Cluster) {
 // Point 10 of docs/KAFKA.md. The etcd reaches its quota and takes no puts: producers wait. The operator makes room, as docs/OPERATIONS.md says, and
 // all goes on by itself: nothing is lost, nothing doubled, and no producer sees an error.
 func TestEtcdNoSpace(t *testing.T) {
+	t.Parallel()
 	const quota = 24 << 20
 	c := harness.NewCluster(t, harness.ClusterConfig{Agents: 2, EtcdMembers: 3, EtcdQuota: quota})
 	createTopic(t, c.Kafka())

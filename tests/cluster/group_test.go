@@ -19,6 +19,7 @@ const members = 3
 // A change of the leader, by its death or by its leave, is no reason for a group to rebalance: members, generation and
 // assignment stand, commits go on.
 func TestGroupKeepsGeneration(t *testing.T) {
+	t.Parallel()
 	c := harness.NewCluster(t, harness.ClusterConfig{})
 	createTopic(t, c.Kafka())
 	ctx := testContext(t, 2*time.Minute)

@@ -83,6 +83,7 @@ func TestLeaderTerm(t *testing.T) {
 
 // Every process is restarted in turn, the members of the etcd too, under load, with no error at a client.
 func TestRollingRestart(t *testing.T) {
+	t.Parallel()
 	c := harness.NewCluster(t, harness.ClusterConfig{EtcdMembers: 3})
 	createTopic(t, c.Kafka())
 	l := startLoad(t, c.Kafka())

@@ -13,6 +13,7 @@ import (
 // A region of processes dies as a whole under load, the other takes over, fenced, and nothing acked is lost. The link
 // survives the death of the leader that ran it.
 func TestFailover(t *testing.T) {
+	t.Parallel()
 	pair := harness.NewClusterPair(t, harness.ClusterConfig{Agents: 2}, harness.ClusterConfig{Agents: 2})
 	a, b := pair.A, pair.B
 	createTopic(t, a.Kafka())
@@ -66,6 +67,7 @@ func TestFailover(t *testing.T) {
 
 // Commands for links are answered by every coordinator, whoever leads, and by an error that says why when nobody does.
 func TestAnyCoordinatorAnswers(t *testing.T) {
+	t.Parallel()
 	b := harness.NewClusterPair(t, harness.ClusterConfig{Agents: 1, Coordinators: 1}, harness.ClusterConfig{Agents: 1}).B
 	standby := b.Standby()
 	for _, args := range [][]string{{"shadow", "list"}, {"shadow", "status", harness.Link}, {"shadow", "pause", harness.Link}, {"shadow", "resume", harness.Link}} {

@@ -105,6 +105,7 @@ func account(t *testing.T, l *load, have witness.Contents, quarantine map[string
 // The data of etcd is deleted under load. The coordinators say so and end; the metalog is restored from the bucket; all goes on. Each
 // acked record is at its offset, or in quarantine.
 func TestEtcdLost(t *testing.T) {
+	t.Parallel()
 	c := harness.NewCluster(t, harness.ClusterConfig{Agents: 2})
 	createTopic(t, c.Kafka())
 	l := startLoad(t, c.Kafka())
@@ -174,6 +175,7 @@ func seqOf(t *testing.T, c *harness.Cluster) uint64 {
 
 // etcd is set back to a backup, from under a region that runs. Nobody serves from it; --from-archive restores what the bucket has.
 func TestEtcdSetBack(t *testing.T) {
+	t.Parallel()
 	c := harness.NewCluster(t, harness.ClusterConfig{Agents: 2})
 	createTopic(t, c.Kafka())
 	l := startLoad(t, c.Kafka())
@@ -216,6 +218,7 @@ func TestEtcdSetBack(t *testing.T) {
 // over the restore. The second time they die with it, and the shadow has more than the archive: the restore says so. If it is
 // made all the same the link is FAULTED, and a failover to the shadow takes an epoch above the restored region's.
 func TestEtcdLostWithShadow(t *testing.T) {
+	t.Parallel()
 	p := harness.NewClusterPair(t, harness.ClusterConfig{Agents: 1}, harness.ClusterConfig{Agents: 1, Coordinators: 1})
 	createTopic(t, p.A.Kafka())
 	l := startLoad(t, p.A.Kafka())

@@ -141,6 +141,7 @@ func TestAdminPort(t *testing.T) {
 
 // An agent of another authority gets nowhere, and both ends say why; one whose certificate is out of date does not start.
 func TestStrangeAgent(t *testing.T) {
+	t.Parallel()
 	c := harness.NewCluster(t, harness.ClusterConfig{TLS: true, Agents: 1, Coordinators: 1})
 	other := t.TempDir()
 	harness.MakeCerts(t, other)

@@ -76,7 +76,7 @@ func etcd(args []string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
 	}
-	cfg := embedetcd.Config{Dir: args[0], ClientPort: client, PeerPort: peer, TokenTTL: etcdTokenTTL}
+	cfg := embedetcd.Config{Dir: args[0], ClientPort: client, PeerPort: peer, TokenTTL: etcdTokenTTL, PasswordCost: 4}
 	if len(args) > 3 {
 		cfg.CertFile, cfg.KeyFile, cfg.CAFile = args[3], args[4], args[5]
 	}

@@ -16,9 +16,11 @@ const attemptTimeout = time.Second
 //
 // All calls of this package may be repeated: reads; leases, of which one too many lapses; conditional transactions, each of which finds out whether
 // it was an earlier attempt of its own that changed what it depends on. An etcd that is merely slow comes to the same end. Reads of
-// many entries may take longer, and are left alone.
+// many entries may take longer, and so may the check of a password: they are left alone.
 func attempt(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-	if r, ok := req.(*pb.RangeRequest); ok && len(r.RangeEnd) > 0 {
+	r, isRange := req.(*pb.RangeRequest)
+	_, isPassword := req.(*pb.AuthenticateRequest)
+	if isRange && len(r.RangeEnd) > 0 || isPassword {
 		return invoke(ctx, method, req, reply, cc, opts...)
 	}
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)

@@ -45,7 +45,7 @@ func startGuarded(t *testing.T) *guarded {
 	}
 	s, err := embedetcd.Start(embedetcd.Config{
 		Dir: filepath.Join(g.dir, "data"), CertFile: filepath.Join(g.dir, "etcd.pem"), KeyFile: filepath.Join(g.dir, "etcd-key.pem"),
-		CAFile: filepath.Join(g.dir, "ca.pem"), TokenTTL: tokenTTL,
+		CAFile: filepath.Join(g.dir, "ca.pem"), TokenTTL: tokenTTL, PasswordCost: 4,
 	})
 	if err != nil {
 		t.Fatal(err)
