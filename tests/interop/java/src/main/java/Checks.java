@@ -291,7 +291,9 @@ public final class Checks {
         old.poll(Duration.ofMillis(100));
         return old.assignment().size() == 2;
       });
-      old.commitSync();
+      // By name: commitSync() sends nothing as long as the consumer has no position, so nothing could be fenced.
+      TopicPartition first = new TopicPartition(topic, 0);
+      old.commitSync(Map.of(first, new OffsetAndMetadata(1)));
       int generation = old.groupMetadata().generationId();
       try (Consumer<byte[], byte[]> again = consumer(member)) {
         again.subscribe(List.of(topic));
@@ -301,11 +303,12 @@ public final class Checks {
         });
         same("generation", again.groupMetadata().generationId(), generation);
         try {
-          old.commitSync();
+          old.commitSync(Map.of(first, new OffsetAndMetadata(2)));
           throw new AssertionError("the member that was replaced committed");
         } catch (FencedInstanceIdException expected) {
           // as it should be
         }
+        same("committed", admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata().get().get(first).offset(), 1L);
       }
     }
     admin.removeMembersFromConsumerGroup(group, new org.apache.kafka.clients.admin.RemoveMembersFromConsumerGroupOptions()).all().get();
