@@ -67,6 +67,9 @@ func (c *Coordinator) tryLog(ctx context.Context, cfg etcd.Config) (*etcd.Log, e
 	if _, err := l.Position(ctx); errors.Is(err, metastore.ErrRefused) {
 		return nil, errors.Join(err, l.Close())
 	}
+	if unguarded, err := l.Unguarded(ctx); err == nil && unguarded {
+		c.cfg.Logger.Warn("etcd has no users, so whoever reaches it may write: make them by `gnomon etcd users`")
+	}
 	return l, nil
 }
 

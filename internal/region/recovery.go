@@ -29,6 +29,8 @@ type Stores struct {
 	Bucket objstore.Store
 	Claim  objstore.Claim
 	Log    metastore.Restorer // nil without etcd
+	// EtcdUnguarded tells that etcd has no users, although access named one: they are lost with etcd's data.
+	EtcdUnguarded bool
 }
 
 // OpenStores opens a region's bucket, and its etcd if endpoints are given. Whose they are, the bucket's claim says.
@@ -42,13 +44,26 @@ func OpenStores(ctx context.Context, bucketURL string, etcdEndpoints []string, a
 		return nil, errors.Join(err, bucket.Close())
 	}
 	if len(etcdEndpoints) > 0 {
-		log, err := etcd.Open(access.config(etcd.Config{Endpoints: etcdEndpoints, Cluster: s.Claim.ClusterID, Logger: logger}))
-		if err != nil {
-			return nil, errors.Join(err, bucket.Close())
+		if err := s.openEtcd(ctx, etcdEndpoints, access, logger); err != nil {
+			return nil, errors.Join(err, s.Close())
 		}
-		s.Log = log
 	}
 	return s, nil
+}
+
+func (s *Stores) openEtcd(ctx context.Context, endpoints []string, access EtcdAccess, logger *slog.Logger) error {
+	if access.TLS != nil {
+		if err := knock(ctx, endpoints, access.TLS); err != nil {
+			return err
+		}
+	}
+	log, err := etcd.Open(access.config(etcd.Config{Endpoints: endpoints, Cluster: s.Claim.ClusterID, Logger: logger}))
+	if err != nil {
+		return err
+	}
+	s.Log = log
+	s.EtcdUnguarded, err = log.Unguarded(ctx)
+	return err
 }
 
 // Close closes both.

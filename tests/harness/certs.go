@@ -39,8 +39,8 @@ func (c *Cluster) tlsFlags(name string) []string {
 	return []string{"--tls-cert", c.Cert(name), "--tls-key", c.Key(name), "--tls-ca", c.Cert("ca"), "--admin-token-file", c.Secret(devcerts.AdminToken)}
 }
 
-// peerFlags say where the other region is, and what it wants to see.
-func (c *Cluster) peerFlags(peer *Cluster) []string {
+// PeerFlags say where the other region is, and what it wants to see.
+func (c *Cluster) PeerFlags(peer *Cluster) []string {
 	if peer == nil {
 		return nil
 	}
@@ -57,7 +57,7 @@ const (
 	EtcdLinkUser = "gnomon-link"
 )
 
-// startEtcd starts the region's etcd, and makes its users where it is to have any.
+// startEtcd starts the region's etcd, with the data that it has.
 func (c *Cluster) startEtcd() {
 	c.t.Helper()
 	dir := filepath.Join(c.data, "etcd")
@@ -66,17 +66,25 @@ func (c *Cluster) startEtcd() {
 		return
 	}
 	c.Etcd, c.EtcdURL = startEtcd(c.t, c.Config.Name, dir, c.Cert("etcd"), c.Key("etcd"), c.Cert("ca"))
+}
+
+// MakeEtcdUsers makes the users of the region's etcd where it is to have any.
+func (c *Cluster) MakeEtcdUsers() {
+	c.t.Helper()
+	if !c.Config.TLS {
+		return
+	}
 	args := append([]string{
 		"etcd", "users", "--etcd", c.EtcdURL, "--cluster-id", c.id, "--root-password-file", c.Secret(devcerts.EtcdRootPassword),
 		"--link-user", EtcdLinkUser, "--link-password-file", c.Secret(devcerts.EtcdLinkPassword),
-	}, c.etcdFlags()...)
+	}, c.EtcdFlags()...)
 	if r := Gnomon(c.t, args...); r.Code != 0 {
 		c.t.Fatalf("users of etcd: %s%s", r.Out, r.Err)
 	}
 }
 
-// etcdFlags are what a coordinator shows its etcd.
-func (c *Cluster) etcdFlags() []string {
+// EtcdFlags are what a coordinator shows its etcd.
+func (c *Cluster) EtcdFlags() []string {
 	if !c.Config.TLS {
 		return nil
 	}

@@ -131,13 +131,14 @@ func (c *Cluster) start(peer *Cluster) {
 		c.EtcdURL = c.startMembers()
 	} else {
 		c.startEtcd()
+		c.MakeEtcdUsers()
 	}
 	x := c.Config
 	for _, n := range c.Coordinators {
 		n.args = append([]string{
 			"--id", n.Name, "--listen", strings.TrimPrefix(n.Admin, c.scheme), "--etcd", c.EtcdURL, "--bucket", x.Bucket,
 			"--cluster-id", c.id, "--kafka-cluster-id", x.KafkaClusterID, "--region-number", fmt.Sprint(x.Number), "--region-name", x.Name,
-		}, slices.Concat(c.tlsFlags("coordinator"), c.etcdFlags(), c.peerFlags(peer), x.Coordinator)...)
+		}, slices.Concat(c.tlsFlags("coordinator"), c.EtcdFlags(), c.PeerFlags(peer), x.Coordinator)...)
 		n.Launch()
 	}
 	for _, n := range c.Agents {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// LoseEtcd kills the region's etcd, deletes its data, and starts an empty one at the same place.
+// LoseEtcd kills the region's etcd, deletes its data, and starts an empty one at the same place. Its users are lost with it.
 func (c *Cluster) LoseEtcd() {
 	c.t.Helper()
 	c.Etcd.Kill()
@@ -100,5 +100,5 @@ func (n *Node) Ends(within time.Duration) (code int, log string) {
 // Restore runs gnomon metastore restore for the region's bucket and etcd.
 func (c *Cluster) Restore(args ...string) Result {
 	c.t.Helper()
-	return Gnomon(c.t, append([]string{"metastore", "restore", "--bucket", c.Config.Bucket, "--etcd", c.EtcdURL, "--format", "json"}, append(c.etcdFlags(), args...)...)...)
+	return Gnomon(c.t, append([]string{"metastore", "restore", "--bucket", c.Config.Bucket, "--etcd", c.EtcdURL, "--format", "json"}, append(c.EtcdFlags(), args...)...)...)
 }

@@ -62,7 +62,7 @@ func (f *storesFlags) open(ctx context.Context, env *cli.Env) (*region.Stores, e
 		return nil, cli.Fail("open the bucket", err, "no region has ever been started on it: check --bucket")
 	}
 	if err != nil {
-		return nil, cli.Fail("open the bucket", err, "")
+		return nil, cli.Fail("open the region's bucket and etcd", err, "")
 	}
 	return s, nil
 }
@@ -165,6 +165,9 @@ func metastoreRestore(ctx context.Context, env *cli.Env, f restoreFlags) error {
 	})
 	if err != nil {
 		return cli.Fail("restore the metalog", err, "")
+	}
+	if s.EtcdUnguarded {
+		rep.Warnings = append(rep.Warnings, "etcd has no users, so whoever reaches it may write: make them by `gnomon etcd users`")
 	}
 	return env.Emit(rep, func(w io.Writer) { restoreText(w, rep) })
 }

@@ -87,6 +87,24 @@ func (l *Log) putUser(ctx context.Context, u User, role string) func() error {
 	}
 }
 
+// Unguarded tells whether etcd knows no users, although this client has one: its authentication is off, as in one that has lost its data. It then
+// takes the client for anybody, and says nothing.
+func (l *Log) Unguarded(ctx context.Context) (bool, error) {
+	if l.cfg.Username == "" {
+		return false, nil
+	}
+	ctx, cancel := l.call(ctx)
+	defer cancel()
+	status, err := l.client.AuthStatus(ctx)
+	if errors.Is(err, rpctypes.ErrPermissionDenied) {
+		return false, nil // root alone may ask: somebody judges
+	}
+	if err != nil {
+		return false, failure("ask whether etcd has users", err)
+	}
+	return !status.Enabled, nil
+}
+
 // MayFence tells whether the user may write the fence, without writing it: etcd judges a transaction by all that it could
 // do, and the condition of this one never holds.
 func (l *Log) MayFence(ctx context.Context) error {
