@@ -35,7 +35,7 @@ type Stores struct {
 
 // OpenStores opens a region's bucket, and its etcd if endpoints are given. Whose they are, the bucket's claim says.
 func OpenStores(ctx context.Context, bucketURL string, etcdEndpoints []string, access EtcdAccess, logger *slog.Logger) (*Stores, error) {
-	bucket, err := open.Open(ctx, bucketURL, open.Options{})
+	bucket, err := open.Open(ctx, bucketURL, open.Options{MustExist: true})
 	if err != nil {
 		return nil, err
 	}

@@ -71,8 +71,19 @@ func held(t *testing.T, c *harness.Cluster) map[string]bool {
 // sound has fsck find nothing.
 func sound(t *testing.T, c *harness.Cluster, args ...string) {
 	t.Helper()
-	if r := harness.Gnomon(t, append([]string{"fsck", "--bucket", c.Config.Bucket}, args...)...); r.Code != 0 {
+	r := harness.Gnomon(t, append([]string{"fsck", "--bucket", c.Config.Bucket, "--format", "json"}, args...)...)
+	if r.Code != 0 {
 		t.Errorf("fsck: code %d\n%s%s", r.Code, r.Out, r.Err)
+		return
+	}
+	var rep struct {
+		Clean    bool
+		Region   string
+		Topics   int
+		Findings []json.RawMessage
+	}
+	if c.Decode(r, &rep); !rep.Clean || rep.Region != c.Config.Name || rep.Topics != 1 || rep.Findings == nil || len(rep.Findings) > 0 {
+		t.Errorf("fsck: %s", r.Out)
 	}
 }
 
@@ -137,6 +148,15 @@ func TestEtcdLost(t *testing.T) {
 	l.stop()
 	l.ended.Wait()
 	quarantine := held(t, c)
+	var list struct {
+		Restores []struct{ Incarnation string }
+		Total    struct{ Objects, Records int }
+		Objects  []struct{ Restore string }
+	}
+	c.Decode(harness.Gnomon(t, "metastore", "quarantine", "list", "--bucket", c.Config.Bucket, "--format", "json"), &list)
+	if len(list.Restores) != 1 || list.Restores[0].Incarnation != rep.Incarnation || list.Total.Objects != len(list.Objects) || list.Total.Records < len(quarantine) {
+		t.Errorf("%d records were exported, and the list has %+v", len(quarantine), list)
+	}
 	for _, addr := range c.Kafka() {
 		have, err := witness.ReadAll(testContext(t, 60*time.Second), []string{addr}, topic)
 		if err != nil {

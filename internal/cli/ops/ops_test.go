@@ -68,19 +68,115 @@ func (a *admin) run(t *testing.T, args ...string) (code int, out, errs string) {
 	return code, o.String(), e.String()
 }
 
-// A wrong command line has exit code 2, and says where help is.
+// A wrong command line has exit code 2, and one line that says what is wrong and how it is right.
 func TestUsage(t *testing.T) {
-	for _, line := range []string{
-		"shadow status", "shadow describe a b", "shadow nonsense", "shadow list x", "health x", "dev x", "demo x", "shadow delete", "shadow status --nope l",
+	const restore, list = "metastore restore --bucket file:///x --etcd http://127.0.0.1:1", "metastore quarantine list"
+	const drop = "metastore quarantine drop 0123456789abcdef --bucket file:///x"
+	for _, c := range []struct{ args, want string }{
+		{"shadow status", "see `gnomon shadow status --help`"},
+		{"shadow describe a b", "see `gnomon shadow describe --help`"},
+		{"shadow nonsense", "see `gnomon shadow --help`"},
+		{"shadow list x", "unknown command \"x\""},
+		{"shadow delete", "see `gnomon shadow delete --help`"},
+		{"shadow status --nope l", "--nope; see `gnomon shadow status --help`"},
+		{"shadow create", ""},
+		{"shadow failover l", "--yes"},
+		{"shadow delete l", "--yes"},
+		{"dev x", "unknown command \"x\""},
+		{"dev --flush-profile fast", "--flush-profile"},
+		{"dev --region c", "--region"},
+		{"demo x", "unknown command \"x\""},
+		{"health x", "see `gnomon health --help`"},
+		{"health --admin localhost:9644", "use http://host:port, or https://host:port"},
+		{"health --admin https://127.0.0.1:1 --tls-cert x", "--tls-cert and --tls-key belong together"},
+		{"metastore nonsense", "see `gnomon metastore --help`"},
+		{"metastore restore x", "see `gnomon metastore restore --help`"},
+		{"metastore restore --nope", "--nope; see `gnomon metastore restore --help`"},
+		{"metastore restore --bucket file:///x --dry-run", "name the etcd to restore into by --etcd or GNOMON_ETCD"},
+		{"metastore restore --etcd http://127.0.0.1:1 --dry-run", "name the region's bucket by --bucket or GNOMON_BUCKET"},
+		{restore, "look with --dry-run, then say --yes"},
+		{restore + " --dry-run --yes", "look with --dry-run, then say --yes"},
+		{restore + " --yes --etcd 10.0.0.5:2379", "--etcd has \"10.0.0.5:2379\": use URLs such as http://10.0.0.5:2379"},
+		{restore + " --yes --peers nowhere", "--peers has \"nowhere\": use URLs such as http"},
+		{restore + " --yes --peer-tls-cert x", "--peer-tls-cert and --peer-tls-key belong together"},
+		{restore + " --yes --etcd-tls-key x", "--etcd-tls-cert and --etcd-tls-key belong together"},
+		{"metastore quarantine nonsense", "see `gnomon metastore quarantine --help`"},
+		{list, "name the region's bucket by --bucket or GNOMON_BUCKET"},
+		{list + " x", "see `gnomon metastore quarantine list --help`"},
+		{list + " --etcd http://127.0.0.1:1", "see `gnomon metastore quarantine list --help`"},
+		{"metastore quarantine export", "name the region's bucket by --bucket or GNOMON_BUCKET"},
+		{"metastore quarantine export --bucket file:///x --nope", "see `gnomon metastore quarantine export --help`"},
+		{"metastore quarantine drop --bucket file:///x --yes", "see `gnomon metastore quarantine drop --help`"},
+		{drop, "--yes"},
+		{"fsck", "name the region's bucket by --bucket or GNOMON_BUCKET"},
+		{"fsck x", "see `gnomon fsck --help`"},
+		{"fsck --bucket file:///x --etcd x", "--etcd has \"x\": use URLs"},
+		{"certs nonsense", "see `gnomon certs --help`"},
+		{"certs dev", "name a folder for the certificates with --out"},
+		{"certs dev x", "see `gnomon certs dev --help`"},
+		{"certs dev --out x --host a:1", "use a name or an address, without a port"},
+		{"certs dev --out x --valid -1h", "--valid is -1h0m0s: use a time such as 720h"},
+		{"etcd nonsense", "see `gnomon etcd --help`"},
+		{"etcd users x", "see `gnomon etcd users --help`"},
+		{"etcd users", "name the region's etcd by --etcd or GNOMON_ETCD"},
+		{"bucket nonsense", "see `gnomon bucket --help`"},
+		{"bucket init", "see `gnomon bucket init --help`"},
+		{"bucket init file:///x", "needs no preparation"},
+		{"bucket init s3://x --timeout -1s", "--timeout is -1s: use a time such as 60s"},
 	} {
-		code, _, errs := (&admin{}).run(t, strings.Fields(line)...)
-		if code != 2 || !strings.Contains(errs, "--help`") {
-			t.Errorf("gnomon %s: exit code %d, %s", line, code, errs)
+		code, out, errs := (&admin{}).run(t, strings.Fields(c.args)...)
+		if code != 2 || !strings.Contains(errs, c.want) || strings.Count(errs, "\n") != 1 || out != "" {
+			t.Errorf("gnomon %s: exit code %d, out %q, err %q; want code 2 and %q", c.args, code, out, errs, c.want)
+		}
+		// The same as JSON, but where the line could not be read to its end.
+		code, out, errs = (&admin{}).run(t, append(strings.Fields(c.args), "--format", "json")...)
+		var got map[string]string
+		if err := json.Unmarshal([]byte(errs), &got); (err != nil || got["error"] == "") && !strings.Contains(errs, "--help`") || code != 2 || out != "" {
+			t.Errorf("gnomon %s as JSON: exit code %d, out %q, err %q", c.args, code, out, errs)
 		}
 	}
-	for _, line := range []string{"shadow create", "shadow failover l", "shadow delete l", "dev --flush-profile fast", "dev --region c"} {
-		if code, _, errs := (&admin{}).run(t, strings.Fields(line)...); code != 2 {
-			t.Errorf("gnomon %s: exit code %d, %s", line, code, errs)
+}
+
+// A bucket that nobody has used, and stores that are not there, are one sentence with what to do; as JSON it is an object. Nothing is made.
+func TestNoStores(t *testing.T) {
+	dir := t.TempDir()
+	nothing := "file://" + dir + "/nothing"
+	for _, c := range []struct{ args, want string }{
+		{"metastore restore --dry-run --etcd http://127.0.0.1:1 --bucket " + nothing, "check --bucket"},
+		{"metastore quarantine list --bucket " + nothing, "check --bucket"},
+		{"metastore quarantine export --bucket " + nothing, "check --bucket"},
+		{"fsck --bucket " + nothing, "check --bucket"},
+		{"fsck --bucket ftp://x", "scheme"},
+		{"fsck --bucket file:///x --etcd https://127.0.0.1:1 --etcd-tls-ca " + dir + "/none", "--etcd-tls-ca"},
+		{"fsck --bucket file:///x --etcd http://127.0.0.1:1 --etcd-user u --etcd-password-file " + dir + "/none", "--etcd-password-file"},
+		{"metastore restore --dry-run --etcd http://127.0.0.1:1 --bucket file:///x --peer-tls-ca " + dir + "/none", "--peer-tls-ca"},
+		{"health --admin http://127.0.0.1:1", "--admin or GNOMON_ADMIN"},
+	} {
+		code, out, errs := (&admin{}).run(t, strings.Fields(c.args)...)
+		if code != 1 || !strings.Contains(errs, c.want) || strings.Count(errs, "\n") != 1 || out != "" {
+			t.Errorf("gnomon %s: exit code %d, out %q, err %q; want code 1 and %q", c.args, code, out, errs, c.want)
+		}
+		code, out, errs = (&admin{}).run(t, append(strings.Fields(c.args), "--format", "json")...)
+		var got map[string]string
+		if err := json.Unmarshal([]byte(errs), &got); err != nil || !strings.Contains(got["error"], c.want) || code != 1 || out != "" {
+			t.Errorf("gnomon %s as JSON: %v, exit code %d, out %q, err %q", c.args, err, code, out, errs)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("%v was made, %v", left, err)
+	}
+}
+
+// --help of each command says what it is for and how it is called.
+func TestHelp(t *testing.T) {
+	for _, line := range []string{
+		"metastore", "metastore restore", "metastore quarantine", "metastore quarantine list", "metastore quarantine export", "metastore quarantine drop",
+		"fsck", "certs", "certs dev", "etcd", "etcd users", "bucket", "bucket init", "health", "shadow", "shadow create", "shadow failover", "dev", "demo",
+	} {
+		code, out, errs := (&admin{}).run(t, append(strings.Fields(line), "--help")...)
+		first, rest, _ := strings.Cut(out, "\n")
+		if code != 0 || errs != "" || len(first) < 20 || !strings.Contains(rest, "gnomon "+line) || !strings.Contains(rest, "--format string") {
+			t.Errorf("gnomon %s --help: exit code %d, %s%s", line, code, out, errs)
 		}
 	}
 }

@@ -4,11 +4,9 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
-	"unicode/utf8"
 
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
@@ -126,24 +124,14 @@ was written, and sent it again.`,
 
 // heldRecord is one line of the export.
 type heldRecord struct {
-	Topic       string       `json:"topic"`
-	TopicID     string       `json:"topic_id"`
-	Partition   int32        `json:"partition"`
-	Object      string       `json:"object"`
-	ProducerID  int64        `json:"producer_id"`
-	Sequence    int32        `json:"sequence"`
-	TimestampMs int64        `json:"timestamp_ms"`
-	Key         *string      `json:"key,omitempty"`
-	KeyBase64   []byte       `json:"key_base64,omitempty"`
-	Value       *string      `json:"value,omitempty"`
-	ValueBase64 []byte       `json:"value_base64,omitempty"`
-	Headers     []heldHeader `json:"headers,omitempty"`
-}
-
-type heldHeader struct {
-	Key         string  `json:"key"`
-	Value       *string `json:"value,omitempty"`
-	ValueBase64 []byte  `json:"value_base64,omitempty"`
+	Topic       string `json:"topic"`
+	TopicID     string `json:"topic_id"`
+	Partition   int32  `json:"partition"`
+	Object      string `json:"object"`
+	ProducerID  int64  `json:"producer_id"`
+	Sequence    int32  `json:"sequence"`
+	TimestampMS int64  `json:"timestamp_ms"`
+	cli.RecordJSON
 }
 
 // batchMemory bounds a batch, decompressed.
@@ -161,8 +149,6 @@ func exportBatch(w io.Writer, topic string, b recovery.HeldBatch) error {
 	if err := records.Walk(plain, h.Records, func(records.Record) (bool, error) { return true, nil }); err != nil {
 		return fmt.Errorf("object %s: %w", b.Object, err)
 	}
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
 	for i := range h.Records {
 		length, n := binary.Varint(plain)
 		end := n + int(length) // Walk has seen that it fits
@@ -173,35 +159,19 @@ func exportBatch(w io.Writer, topic string, b recovery.HeldBatch) error {
 		plain = plain[end:]
 		one := heldRecord{
 			Topic: topic, TopicID: b.Topic.String(), Partition: b.Partition, Object: b.Object, ProducerID: h.ProducerID, Sequence: -1,
-			TimestampMs: h.BaseTimestamp + r.TimestampDelta64,
+			TimestampMS: h.BaseTimestamp + r.TimestampDelta64, RecordJSON: cli.RecordOf(r.Key, r.Value),
 		}
 		if h.ProducerID >= 0 {
 			one.Sequence = int32((int64(h.BaseSequence) + int64(i)) & 0x7fffffff)
 		}
-		one.Key, one.KeyBase64 = textOrBytes(r.Key)
-		one.Value, one.ValueBase64 = textOrBytes(r.Value)
 		for _, x := range r.Headers {
-			header := heldHeader{Key: x.Key}
-			header.Value, header.ValueBase64 = textOrBytes(x.Value)
-			one.Headers = append(one.Headers, header)
+			one.AddHeader(x.Key, x.Value)
 		}
-		if err := enc.Encode(one); err != nil {
+		if err := cli.WriteLine(w, one); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// textOrBytes gives bytes as text when they are text.
-func textOrBytes(b []byte) (*string, []byte) {
-	if b == nil {
-		return nil, nil
-	}
-	if !utf8.Valid(b) {
-		return nil, b
-	}
-	text := string(b)
-	return &text, nil
 }
 
 func quarantineDropCommand(env *cli.Env) *cobra.Command {

@@ -24,11 +24,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/directory"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/s3"
@@ -40,9 +43,11 @@ type Options struct {
 	CredentialsFile string
 	// S3 is where the options of an S3 bucket start from; the URL overrides what it names.
 	S3 s3.Options
+	// MustExist makes a directory that is not there an error, base.ErrNotFound: for those who only look.
+	MustExist bool
 }
 
-// Open returns the store that the URL names. It makes a directory that is not there; of an S3 bucket it sends nothing
+// Open returns the store that the URL names. It makes a directory that is not there, unless it must exist; of an S3 bucket it sends nothing
 // but what finding the credentials takes: see objstore.ProbeConditionalPut for a look at the bucket itself.
 func Open(ctx context.Context, rawURL string, o Options) (objstore.Store, error) {
 	u, query, err := parse(rawURL)
@@ -50,7 +55,7 @@ func Open(ctx context.Context, rawURL string, o Options) (objstore.Store, error)
 		return nil, err
 	}
 	if u.Scheme == "file" {
-		return openDirectory(u, query)
+		return openDirectory(u, query, o.MustExist)
 	}
 	so, err := s3Options(ctx, u, query, o)
 	if err != nil {
@@ -104,14 +109,18 @@ func parse(rawURL string) (*url.URL, url.Values, error) {
 	}
 }
 
-func openDirectory(u *url.URL, query url.Values) (objstore.Store, error) {
+func openDirectory(u *url.URL, query url.Values, mustExist bool) (objstore.Store, error) {
 	if err := allow("file", query); err != nil {
 		return nil, err
 	}
 	if u.Host != "" || !filepath.IsAbs(filepath.FromSlash(u.Path)) {
 		return nil, errors.New("a file URL of a bucket needs three slashes and an absolute path: file:///directory")
 	}
-	s, err := directory.Open(filepath.FromSlash(u.Path))
+	dir := filepath.FromSlash(u.Path)
+	if _, err := os.Stat(dir); mustExist && errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no directory %s: %w", dir, base.ErrNotFound)
+	}
+	s, err := directory.Open(dir)
 	if err != nil {
 		return nil, err
 	}
