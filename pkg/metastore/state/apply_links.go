@@ -9,7 +9,6 @@ import (
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/metastore"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
-	"google.golang.org/protobuf/proto"
 )
 
 func (s *State) linkOf(name string) (*Link, error) {
@@ -70,13 +69,13 @@ func (s *State) applyLinkAdopted(ev *metalogpb.LinkAdopted, ctx *eventContext) e
 	if !ok {
 		return fmt.Errorf("adopt a snapshot on link %q: its blob was not loaded: %w", ev.Link, base.ErrCorrupt)
 	}
-	var snap metalogpb.Snapshot
-	if err := proto.Unmarshal(payload, &snap); err != nil {
-		return fmt.Errorf("adopt a snapshot on link %q: %w: %w", ev.Link, err, base.ErrCorrupt)
+	snap, err := decodeSnapshot(payload)
+	if err != nil {
+		return fmt.Errorf("adopt a snapshot on link %q: %w", ev.Link, err)
 	}
 	image := newState(s.serving)
 	image.owner, image.link = s.owner, l
-	if err := image.restore(&snap, Remote); err != nil {
+	if err := image.restore(snap, Remote); err != nil {
 		return fmt.Errorf("adopt a snapshot on link %q: %w", ev.Link, err)
 	}
 	for _, t := range image.Topics() {

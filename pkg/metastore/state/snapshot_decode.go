@@ -6,7 +6,6 @@ import (
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/metastore"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
-	"google.golang.org/protobuf/proto"
 )
 
 // Restore returns the state that a snapshot holds.
@@ -16,11 +15,11 @@ func Restore(payload []byte) (*State, error) { return restoreInto(New(), payload
 func RestoreServing(payload []byte) (*State, error) { return restoreInto(NewServing(), payload) }
 
 func restoreInto(s *State, payload []byte) (*State, error) {
-	var m metalogpb.Snapshot
-	if err := proto.Unmarshal(payload, &m); err != nil {
-		return nil, fmt.Errorf("decode snapshot: %w: %w", err, base.ErrCorrupt)
+	m, err := decodeSnapshot(payload)
+	if err == nil {
+		err = s.restore(m, Local)
 	}
-	if err := s.restore(&m, Local); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("decode snapshot: %w", err)
 	}
 	return s, nil
@@ -28,7 +27,7 @@ func restoreInto(s *State, payload []byte) (*State, error) {
 
 // restore fills an empty state. Spans get the residency that they were saved with, or, when the snapshot is another
 // region's and adopted as an image, at least `least`: what is local there is remote here.
-func (s *State) restore(m *metalogpb.Snapshot, least Residency) error {
+func (s *State) restore(m *wireSnapshot, least Residency) error {
 	if m.FormatVersion != SnapshotVersion {
 		return fmt.Errorf("snapshot format version %d, this build knows %d: %w", m.FormatVersion, SnapshotVersion, base.ErrVersion)
 	}
@@ -50,8 +49,8 @@ func (s *State) restore(m *metalogpb.Snapshot, least Residency) error {
 	for _, o := range m.Objects {
 		s.objects[base.ObjectID{Session: base.SessionID(o.Session), Number: base.ObjectNumber(o.Number)}] = &Object{Size: o.Size, References: o.References}
 	}
-	for _, t := range m.Topics {
-		if err := s.restoreTopic(t, least); err != nil {
+	for _, t := range m.topics {
+		if err := s.restoreTopic(&t, least); err != nil {
 			return err
 		}
 	}
@@ -63,15 +62,15 @@ func (s *State) restore(m *metalogpb.Snapshot, least Residency) error {
 			return err
 		}
 	}
-	for _, l := range m.Links {
-		if err := s.restoreLink(l, least); err != nil {
+	for _, l := range m.links {
+		if err := s.restoreLink(&l, least); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *State) restoreTopic(m *metalogpb.TopicState, least Residency) error {
+func (s *State) restoreTopic(m *wireTopic, least Residency) error {
 	id, err := base.TopicIDFromBytes(m.TopicId)
 	if err != nil {
 		return err
@@ -80,9 +79,9 @@ func (s *State) restoreTopic(m *metalogpb.TopicState, least Residency) error {
 		ID: id, Name: m.Name, ReplicationFactor: m.ReplicationFactor, Configs: configMap(m.Configs),
 		Visible: m.Visible, Fault: m.Fault, SourceDeleted: m.SourceDeleted,
 	}
-	t := newTopic(info, int32(len(m.Partitions)))
-	for i, pm := range m.Partitions {
-		if err := t.cell(int32(i)).restore(pm, least, s.serving); err != nil {
+	t := newTopic(info, int32(len(m.partitions)))
+	for i := range m.partitions {
+		if err := t.cell(int32(i)).restore(&m.partitions[i], least, s.serving); err != nil {
 			return err
 		}
 	}
@@ -103,24 +102,20 @@ func outranks(x, y *TopicInfo) bool {
 	return x.SourceDeleted && !y.SourceDeleted
 }
 
-func (c *cell) restore(m *metalogpb.PartitionState, least Residency, serving bool) error {
+func (c *cell) restore(m *wirePartition, least Residency, serving bool) error {
 	chain, err := base.ChainFromBytes(m.Chain)
 	if err != nil {
 		return err
 	}
 	p := &Partition{
 		LogStart: base.Offset(m.LogStart), End: base.Offset(m.End), LastStable: base.Offset(m.LastStable),
-		MaxTimestamp: m.MaxTimestampMs, Chain: chain,
+		MaxTimestamp: m.MaxTimestampMs, Chain: chain, Spans: m.spans,
 	}
 	for _, e := range m.Epochs {
 		p.Epochs = append(p.Epochs, EpochStart{Epoch: base.Epoch(e.Epoch), Start: base.Offset(e.StartOffset)})
 	}
-	for _, sp := range m.Spans {
-		p.Spans = append(p.Spans, Span{
-			Base: base.Offset(sp.BaseOffset), Last: base.Offset(sp.LastOffset), MaxTimestamp: sp.MaxTimestampMs,
-			Object:   base.ObjectID{Session: base.SessionID(sp.Session), Number: base.ObjectNumber(sp.Number)},
-			Position: sp.Position, Length: sp.Length, Residency: demote(Residency(sp.Residency), least),
-		})
+	for i := range m.spans {
+		m.spans[i].Residency = demote(m.spans[i].Residency, least)
 	}
 	c.now.Store(p)
 	if serving || len(m.Producers) == 0 {
@@ -179,8 +174,8 @@ func (s *State) restoreGroup(m *metalogpb.GroupState) error {
 	return nil
 }
 
-func (s *State) restoreLink(m *metalogpb.LinkState, least Residency) error {
-	if m.Config == nil || m.Image == nil || len(m.SourceClusterId) != len(base.ClusterID{}) || len(m.PositionHash) != len(metastore.Hash{}) {
+func (s *State) restoreLink(m *wireLink, least Residency) error {
+	if m.Config == nil || m.image == nil || len(m.SourceClusterId) != len(base.ClusterID{}) || len(m.PositionHash) != len(metastore.Hash{}) {
 		return fmt.Errorf("link of a snapshot: %w", base.ErrCorrupt)
 	}
 	info := LinkInfo{
@@ -205,7 +200,7 @@ func (s *State) restoreLink(m *metalogpb.LinkState, least Residency) error {
 	if err != nil {
 		return fmt.Errorf("link %q of a snapshot: %w: %w", m.Config.Name, err, base.ErrCorrupt)
 	}
-	if err := l.Image().restore(m.Image, least); err != nil {
+	if err := l.Image().restore(m.image, least); err != nil {
 		return fmt.Errorf("image of link %q: %w", m.Config.Name, err)
 	}
 	s.putLink(l)
