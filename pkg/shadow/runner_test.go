@@ -25,23 +25,31 @@ type world struct {
 	a *region
 
 	mu     sync.Mutex
-	bucket objstore.Store  // nil: the source's as it is
-	away   map[string]bool // "coordinator", "bucket", "etcd"
+	bucket objstore.Store   // nil: the source's as it is
+	away   map[string]error // "coordinator", "bucket", "etcd", "fence": why
 	fence  *metalogpb.Fence
 	did    []string // what was done to the source, in order
 }
 
 func (w *world) set(what string, away bool) {
+	if away {
+		w.fail(what, base.ErrUnavailable)
+	} else {
+		w.fail(what, nil)
+	}
+}
+
+func (w *world) fail(what string, why error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.away[what] = away
+	w.away[what] = why
 }
 
 func (w *world) reach(what string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.away[what] {
-		return fmt.Errorf("%s of the source: %w", what, base.ErrUnavailable)
+	if why := w.away[what]; why != nil {
+		return fmt.Errorf("%s of the source: %w", what, why)
 	}
 	return nil
 }
@@ -135,6 +143,9 @@ func (w *world) Heads(context.Context) (*adminpb.HeadsResponse, error) {
 type frozen struct{ w *world }
 
 func (f frozen) WriteFence(_ context.Context, fence *metalogpb.Fence) error {
+	if err := f.w.reach("fence"); err != nil {
+		return err
+	}
 	f.w.mu.Lock()
 	defer f.w.mu.Unlock()
 	if err := metastore.CheckFence(f.w.fence, fence); err != nil {
@@ -177,7 +188,7 @@ func startLink(t *testing.T) *link {
 func follow(t *testing.T, a, b *region) *link { return followWith(t, a, b, nil) }
 
 func followWith(t *testing.T, a, b *region, m *Metrics) *link {
-	w := &world{a: a, away: map[string]bool{}}
+	w := &world{a: a, away: map[string]error{}}
 	l := &link{w: w, a: a, b: b, done: make(chan error, 1)}
 	l.Runner = NewRunner(Config{
 		Link: "l", Metalog: b, Remote: w, Bucket: b.bucket, Copier: &ObjectCopier{Cluster: b.cluster(), Bucket: b.bucket},
