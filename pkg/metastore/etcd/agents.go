@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/metastore"
@@ -77,8 +79,13 @@ func (l *Log) putAgent(ctx context.Context, lease clientv3.LeaseID, agent *metal
 
 // FollowAgents implements metastore.Log.
 func (l *Log) FollowAgents(ctx context.Context, fn func([]*metalogpb.Agent)) error {
+	f := following{log: l, tell: fn}
 	for ctx.Err() == nil {
-		if err := l.followAgentsOnce(ctx, fn); err != nil && ctx.Err() == nil {
+		err := f.once(ctx)
+		if errors.Is(err, errLookAgain) {
+			continue
+		}
+		if err != nil && ctx.Err() == nil {
 			l.cfg.Logger.Debug("list of agents", "error", err)
 		}
 		select {
@@ -89,10 +96,20 @@ func (l *Log) FollowAgents(ctx context.Context, fn func([]*metalogpb.Agent)) err
 	return ctx.Err()
 }
 
-func (l *Log) followAgentsOnce(ctx context.Context, fn func([]*metalogpb.Agent)) error {
-	gctx, cancel := l.call(ctx)
+// following is one who follows the list of agents. The list is read again whenever its watch was silent, which it is as long as no agent
+// comes or goes; only a list that differs is told.
+type following struct {
+	log    *Log
+	tell   func([]*metalogpb.Agent)
+	agents map[string]*metalogpb.Agent // by key; nil before the first list
+}
+
+// once reads the list, and follows it until the watch ends.
+func (f *following) once(ctx context.Context) error {
+	prefix := f.log.key("agents/")
+	gctx, cancel := f.log.call(ctx)
 	defer cancel()
-	resp, err := l.client.Get(gctx, l.key("agents/"), clientv3.WithPrefix())
+	resp, err := f.log.client.Get(context.WithValue(gctx, short{}, true), prefix, clientv3.WithPrefix())
 	if err != nil {
 		return failure("list the agents", err)
 	}
@@ -104,13 +121,9 @@ func (l *Log) followAgentsOnce(ctx context.Context, fn func([]*metalogpb.Agent))
 		}
 		agents[string(kv.Key)] = a
 	}
-	fn(sorted(agents))
-	wctx, stop := context.WithCancel(clientv3.WithRequireLeader(ctx))
-	defer stop()
-	for w := range l.client.Watch(wctx, l.key("agents/"), clientv3.WithPrefix(), clientv3.WithRev(resp.Header.Revision+1)) {
-		if err := w.Err(); err != nil {
-			return failure("watch the agents", err)
-		}
+	f.become(agents)
+	return f.log.watch(ctx, "watch the agents", prefix, resp.Header.Revision+1, func(w clientv3.WatchResponse) error {
+		agents := maps.Clone(f.agents)
 		for _, ev := range w.Events {
 			if ev.Type == clientv3.EventTypeDelete {
 				delete(agents, string(ev.Kv.Key))
@@ -122,9 +135,17 @@ func (l *Log) followAgentsOnce(ctx context.Context, fn func([]*metalogpb.Agent))
 			}
 			agents[string(ev.Kv.Key)] = a
 		}
-		fn(sorted(agents))
+		f.become(agents)
+		return nil
+	})
+}
+
+func (f *following) become(agents map[string]*metalogpb.Agent) {
+	same := f.agents != nil && maps.EqualFunc(f.agents, agents, func(a, b *metalogpb.Agent) bool { return proto.Equal(a, b) })
+	f.agents = agents
+	if !same {
+		f.tell(sorted(agents))
 	}
-	return nil
 }
 
 func sorted(agents map[string]*metalogpb.Agent) []*metalogpb.Agent {

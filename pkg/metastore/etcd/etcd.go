@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -39,9 +40,10 @@ type Config struct {
 
 // Log implements metastore.Log on etcd.
 type Log struct {
-	cfg    Config
-	client *clientv3.Client
-	prefix string
+	cfg     Config
+	client  *clientv3.Client
+	prefix  string
+	watches atomic.Int64 // that were begun
 }
 
 // openTimeout bounds the question whether a password is right; etcd makes it slow on purpose.

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
@@ -82,19 +80,14 @@ func (l *Log) Follow(ctx context.Context, from base.Seq, fn func(metastore.RawEn
 		if revision == 0 {
 			continue
 		}
-		if from, err = l.watch(ctx, from, revision+1, fn); err != nil {
+		if from, err = l.followFrom(ctx, from, revision+1, fn); err != nil {
 			return err
 		}
 	}
 }
 
-const watchPatience = 3 * time.Second
-
-// watch returns the next seq, and no error when reading again may help.
-func (l *Log) watch(ctx context.Context, from base.Seq, revision int64, fn func(metastore.RawEntry) error) (base.Seq, error) {
-	whole := ctx
-	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
-	defer cancel()
+// followFrom watches the log, and returns the next seq, and no error when reading again may help.
+func (l *Log) followFrom(ctx context.Context, from base.Seq, revision int64, fn func(metastore.RawEntry) error) (base.Seq, error) {
 	pos, err := l.Position(ctx)
 	if err != nil {
 		return from, err
@@ -103,41 +96,30 @@ func (l *Log) watch(ctx context.Context, from base.Seq, revision int64, fn func(
 	if pos.Incarnation == "" {
 		prefix = l.key("current") // nothing to follow before the first leader: wait for it
 	}
-	// A leader appends a tick each second, so silence may be that of a member that hangs: read again, and watch by another one.
-	silence := time.AfterFunc(watchPatience, cancel)
-	defer silence.Stop()
-	for resp := range l.client.Watch(ctx, prefix, clientv3.WithPrefix(), clientv3.WithRev(revision), clientv3.WithFilterDelete()) {
-		silence.Reset(watchPatience)
-		if err := resp.Err(); err != nil {
-			if errors.Is(err, rpctypes.ErrCompacted) {
-				return from, nil
-			}
-			return from, failure("watch the metalog", err)
-		}
+	// A leader appends a tick each second: silence is rare where all is well.
+	err = l.watch(ctx, "watch the metalog", prefix, revision, func(resp clientv3.WatchResponse) error {
 		if pos.Incarnation == "" {
-			return from, nil
+			return errLookAgain
 		}
 		for _, ev := range resp.Events {
 			seq, err := parseSeq(string(ev.Kv.Key))
 			switch {
 			case err != nil:
-				return from, err
+				return err
 			case seq < from:
 				continue
 			case seq > from:
-				return from, nil // a gap in the watch is no gap in the log
+				return errLookAgain // a gap in the watch is no gap in the log
 			}
 			if err := fn(metastore.RawEntry{Seq: seq, Value: ev.Kv.Value}); err != nil {
-				return from, err
+				return err
 			}
 			from++
 		}
+		return nil
+	}, clientv3.WithFilterDelete())
+	if errors.Is(err, errLookAgain) {
+		err = nil
 	}
-	if whole.Err() != nil {
-		return from, whole.Err()
-	}
-	if ctx.Err() != nil {
-		return from, nil // silence
-	}
-	return from, fmt.Errorf("the watch of the metalog ended: %w", base.ErrUnavailable)
+	return from, err
 }
