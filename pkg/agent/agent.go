@@ -148,6 +148,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		return quiet(a.server.Serve(ctx, a.cfg.Listener))
 	})
 	err := g.Wait()
+	a.fetcher.Close()
 	stopWriting()
 	return errors.Join(err, write.Wait())
 }

@@ -114,7 +114,7 @@ func (r *reader) search(ctx context.Context, tp base.TopicPartition, l located, 
 
 func (r *reader) searchSpan(ctx context.Context, l located, sp state.Span, timestamp int64) (kafkaapi.OffsetAt, error) {
 	none := kafkaapi.OffsetAt{Offset: -1}
-	batches, _, lease, err := r.span(ctx, l, sp, sp.Base, wholeSpan, true)
+	batches, _, lease, err := r.span(ctx, l, sp, sp.Base, kafkaapi.ReadRequest{MaxBytes: wholeSpan, AtLeastOne: true}, 0)
 	switch {
 	case errors.Is(err, fetcher.ErrNoRoom):
 		return none, fmt.Errorf("%w: %w", base.ErrUnavailable, err)

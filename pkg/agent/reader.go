@@ -78,7 +78,7 @@ func (r *reader) fill(ctx context.Context, tp base.TopicPartition, l located, re
 	res.Release = func() { leases.release() }
 	for i := l.part.FindSpan(offset); i < len(l.part.Spans) && res.Bytes < req.MaxBytes || i < len(l.part.Spans) && req.AtLeastOne && res.Bytes == 0; i++ {
 		sp := l.part.Spans[i]
-		batches, next, lease, err := r.span(ctx, l, sp, offset, req.MaxBytes-res.Bytes, req.AtLeastOne && res.Bytes == 0)
+		batches, next, lease, err := r.span(ctx, l, sp, offset, req, res.Bytes)
 		switch {
 		case err == nil:
 			leases = append(leases, lease)
@@ -113,12 +113,14 @@ func (r *reader) fill(ctx context.Context, tp base.TopicPartition, l located, re
 	return res, nil
 }
 
-func (r *reader) span(ctx context.Context, l located, sp state.Span, from base.Offset, maxBytes int, atLeastOne bool) ([][]byte, base.Offset, fetcher.Lease, error) {
+// span reads one, of which so many bytes were found before.
+func (r *reader) span(ctx context.Context, l located, sp state.Span, from base.Offset, req kafkaapi.ReadRequest, before int) ([][]byte, base.Offset, fetcher.Lease, error) {
 	if sp.Residency != state.Local {
 		return nil, 0, fetcher.Lease{}, fmt.Errorf("offsets %d to %d are not in this region's bucket yet: %w", sp.Base, sp.Last, kerr.KafkaStorageError)
 	}
+	first := req.AtLeastOne && before == 0
 	return r.fetcher.Read(ctx, fetcher.Request{
 		Object: sp.Object, Position: sp.Position, Length: sp.Length, Base: sp.Base, From: from,
-		MaxBytes: maxBytes, AtLeastOne: atLeastOne, Wait: atLeastOne, Epoch: l.part.EpochOf(sp.Base),
+		MaxBytes: req.MaxBytes - before, AtLeastOne: first, Wait: first, Epoch: l.part.EpochOf(sp.Base), Cold: req.Cold,
 	})
 }

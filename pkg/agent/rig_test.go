@@ -97,11 +97,17 @@ func newLaggingRig(t *testing.T, o memregion.Options, lead base.Seq) *rig {
 // produce sends a batch of n records to partition 0, and returns the error code and the base offset.
 func (r *rig) produce(topic string, id base.TopicID, n int32) (int16, int64) {
 	r.t.Helper()
+	return r.produceTo(topic, id, 0, n)
+}
+
+func (r *rig) produceTo(topic string, id base.TopicID, partition, n int32) (int16, int64) {
+	r.t.Helper()
 	req := kmsg.NewPtrProduceRequest()
 	req.Acks, req.TimeoutMillis = -1, 5000
 	t := kmsg.NewProduceRequestTopic()
 	t.Topic, t.TopicID = topic, id
 	p := kmsg.NewProduceRequestTopicPartition()
+	p.Partition = partition
 	p.Records = batchtest.Make(batchtest.Spec{Records: n, Value: 'v', Timestamp: 1_700_000_000_000})
 	t.Partitions = append(t.Partitions, p)
 	req.Topics = append(req.Topics, t)

@@ -70,6 +70,7 @@ func TestTimedOutAndSentAgain(t *testing.T) {
 					t.Errorf("batch %d: %v, offset %d", sequence, kerr.ErrorForCode(codes[sequence]), offsets[sequence])
 				}
 			}
+			r.CaughtUp() // an ack comes before the agent's view has it
 			if _, end, _ := r.fetch("t", id, 0); end != 2 {
 				t.Errorf("the log ends at %d, want 2", end)
 			}

@@ -90,6 +90,7 @@ type ReadRequest struct {
 	ReadCommitted  bool
 	CurrentEpoch   base.Epoch // -1 when the client gave none
 	LastFetchEpoch base.Epoch // -1 when the client gave none
+	Cold           func()     // called, if set, before something is read that is not at hand
 }
 
 // AbortedTxn is an aborted transaction as a Fetch response lists it.
@@ -131,6 +132,9 @@ type Reader interface {
 	// Read returns what is there now, without waiting for more. An offset beyond the end is checked against the head of
 	// the metalog before it is out of range.
 	Read(ctx context.Context, req ReadRequest) (ReadResult, error)
+	// ReadAhead begins to bring what these requests ask for, up to maxBytes altogether, and what the same partitions have after
+	// it, and does not wait for it.
+	ReadAhead(reqs []ReadRequest, maxBytes int)
 	// Changed returns a channel that is closed when any of the partitions changes after the call (new records, role,
 	// deletion), and a function that releases the subscription.
 	Changed(partitions []base.TopicPartition) (<-chan struct{}, func())

@@ -168,10 +168,11 @@ func (f *fetching) pass(ctx context.Context) bool {
 	f.resp.release() // of the pass before
 	left := min(int(max(f.req.MaxBytes, 0)), f.q.server.limits.FetchBytes)
 	minBytes, total, done := min(int(f.req.MinBytes), left), 0, f.failed
+	cold := f.ahead(left)
 	for _, r := range f.reads {
 		op := &f.resp.topics[r.topic].partitions[r.partition]
 		req := r.req
-		req.MaxBytes, req.AtLeastOne = min(req.MaxBytes, left), total == 0
+		req.MaxBytes, req.AtLeastOne, req.Cold = min(req.MaxBytes, left), total == 0, cold
 		found, err := f.q.server.deps.Reader.Read(ctx, req)
 		// Once the client has gone, or the server stops, the rest of the reads fail at once, with a retriable code.
 		op.errorCode, op.found = f.q.code(err), found
@@ -183,4 +184,21 @@ func (f *fetching) pass(ctx context.Context) bool {
 		left = max(left-found.Bytes, 0)
 	}
 	return done || total >= minBytes
+}
+
+// ahead returns what a read calls that does not find its records at hand. The first such call of a pass has all of the Fetch's partitions
+// read ahead, so that the store is asked for everything at once and not for one after the other.
+func (f *fetching) ahead(maxBytes int) func() {
+	told := false
+	return func() {
+		if told {
+			return
+		}
+		told = true
+		reqs := make([]ReadRequest, len(f.reads))
+		for i, r := range f.reads {
+			reqs[i] = r.req
+		}
+		f.q.server.deps.Reader.ReadAhead(reqs, maxBytes)
+	}
 }

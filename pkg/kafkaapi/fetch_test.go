@@ -239,3 +239,29 @@ func TestFetchGivesUpOnASilentStore(t *testing.T) {
 		t.Errorf("%v, %v and %d bytes", kerr.ErrorForCode(p[0].ErrorCode), kerr.ErrorForCode(p[1].ErrorCode), len(p[1].RecordBatches))
 	}
 }
+
+// The first partition whose records are not at hand has all partitions of the Fetch read ahead, once a pass.
+func TestFetchReadsAhead(t *testing.T) {
+	h := start(t, nil)
+	topic := h.add("t", 3, nil)
+	req := fetchRequest(13, 0, topic.ID, 0, 0)
+	req.MaxBytes = 1 << 20
+	for p := range int32(3) {
+		h.put(topic, p, 100)
+		if p > 0 {
+			req.Topics[0].Partitions = append(req.Topics[0].Partitions, fetchRequest(13, 0, topic.ID, p, 0).Topics[0].Partitions...)
+		}
+	}
+	for _, cold := range []bool{false, true} {
+		h.memory.locked(func() { h.memory.cold, h.memory.aheads = cold, nil })
+		ask[*kmsg.FetchResponse](h.dial(), req, 13)
+		var aheads []readAhead
+		h.memory.locked(func() { aheads = h.memory.aheads })
+		switch {
+		case !cold && len(aheads) != 0:
+			t.Errorf("what is at hand was read ahead: %+v", aheads)
+		case cold && (len(aheads) != 1 || len(aheads[0].reqs) != 3 || aheads[0].maxBytes != 1<<20 || aheads[0].reqs[2].Partition != 2):
+			t.Errorf("read ahead: %+v, want all three partitions once", aheads)
+		}
+	}
+}

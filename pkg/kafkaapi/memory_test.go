@@ -34,6 +34,8 @@ type memory struct {
 	hidden   map[string]bool // topics that show only after a Refresh
 	poison   bool            // Read panics
 	waiters  int             // subscriptions of Changed
+	aheads   []readAhead     // calls of ReadAhead
+	cold     bool            // nothing is at hand
 }
 
 type memoryLog struct {
@@ -193,6 +195,11 @@ func (m *memory) Read(_ context.Context, req ReadRequest) (ReadResult, error) {
 	if req.Offset > log.end || req.Offset < 0 {
 		return ReadResult{}, fmt.Errorf("offset %d: %w", req.Offset, kerr.OffsetOutOfRange)
 	}
+	if m.cold && req.Cold != nil {
+		m.mu.Unlock()
+		req.Cold()
+		m.mu.Lock()
+	}
 	res := ReadResult{HighWatermark: log.end, LastStable: log.end}
 	for _, b := range log.batches {
 		h, _, err := batch.Parse(b)
@@ -209,6 +216,16 @@ func (m *memory) Read(_ context.Context, req ReadRequest) (ReadResult, error) {
 		res.Bytes += len(b)
 	}
 	return res, nil
+}
+
+// ReadAhead notes what was asked for.
+func (m *memory) ReadAhead(reqs []ReadRequest, maxBytes int) {
+	m.locked(func() { m.aheads = append(m.aheads, readAhead{reqs: reqs, maxBytes: maxBytes}) })
+}
+
+type readAhead struct {
+	reqs     []ReadRequest
+	maxBytes int
 }
 
 func (m *memory) Changed([]base.TopicPartition) (<-chan struct{}, func()) {

@@ -29,6 +29,8 @@ type block struct {
 	// counted only for as long as it is pinned.
 	pins int
 	gone bool
+	// ahead says that it was loaded before anybody asked for it, and that nobody has yet.
+	ahead bool
 }
 
 func (b *block) cost() int64 { return b.length + blockOverhead*int64(len(b.batches)+1) }
@@ -74,28 +76,87 @@ func newCache(limit int64) *cache {
 	return &cache{max: limit, used: list.New(), table: map[key]*list.Element{}, loads: map[loadKey]*load{}, freed: make(chan struct{})}
 }
 
-// lookup returns the block, pinned, or the load to wait for. When there is neither, and the caller has reserved room, it gets a load
-// that it has to carry out (mine) and to finish.
-func (c *cache) lookup(r *Request, reserved bool) (b *block, l *load, mine bool) {
+// found is what lookup found: one of block and load, or neither.
+type found struct {
+	block *block // pinned
+	first bool   // the block was loaded ahead, and nobody has asked for it before
+	load  *load  // to wait for, or to carry out and to finish if it is mine
+	mine  bool
+}
+
+// lookup returns the block, or the load to wait for. When there is neither, and the caller has reserved room, it gets a load of its own.
+func (c *cache) lookup(r *Request, reserved bool) found {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.table[r.key()]; e != nil {
-		if b := e.Value.(*entry).block; b.fits(r) {
-			c.used.MoveToFront(e)
-			b.pins++
-			return b, nil, false
-		}
+	if b := c.block(r); b != nil {
+		b.pins++
+		first := b.ahead
+		b.ahead = false
+		return found{block: b, first: first}
 	}
 	if l := c.loads[r.loadKey()]; l != nil {
 		l.waiters++
-		return nil, l, false
+		return found{load: l}
 	}
 	if !reserved {
-		return nil, nil, false
+		return found{}
 	}
-	l = &load{done: make(chan struct{})}
+	return found{load: c.newLoad(r), mine: true}
+}
+
+// block returns the block that fits, as the one used last, or nil. The caller holds mu.
+func (c *cache) block(r *Request) *block {
+	if e := c.table[r.key()]; e != nil {
+		if b := e.Value.(*entry).block; b.fits(r) {
+			c.used.MoveToFront(e)
+			return b
+		}
+	}
+	return nil
+}
+
+// newLoad puts a load on the table, for which room was reserved. The caller holds mu.
+func (c *cache) newLoad(r *Request) *load {
+	l := &load{done: make(chan struct{})}
 	c.loads[r.loadKey()] = l
-	return nil, l, true
+	return l
+}
+
+// begin reserves room for a load ahead and puts it on the table; nil when the block is here or on its way. room is false when there
+// is none, or no cache.
+func (c *cache) begin(r *Request) (l *load, room bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.max < 0 {
+		return nil, false
+	}
+	if c.block(r) != nil || c.loads[r.loadKey()] != nil {
+		return nil, true
+	}
+	n := c.reservation(r)
+	if !c.makeRoom(n) {
+		return nil, false
+	}
+	c.bytes += n
+	return c.newLoad(r), true
+}
+
+// take reserves n bytes if there is room for them, without waiting. give gives them back.
+func (c *cache) take(n int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.makeRoom(n) {
+		return false
+	}
+	c.bytes += n
+	return true
+}
+
+func (c *cache) give(n int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.bytes -= n
+	c.signal()
 }
 
 // reservation is what a load counts for before its block is there.
@@ -140,12 +201,7 @@ func (c *cache) makeRoom(n int64) bool {
 }
 
 // giveBack frees what was reserved for a load that somebody else has made.
-func (c *cache) giveBack(r *Request) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.bytes -= c.reservation(r)
-	c.signal()
-}
+func (c *cache) giveBack(r *Request) { c.give(c.reservation(r)) }
 
 // signal wakes who waits for room. The caller holds mu.
 func (c *cache) signal() {
@@ -153,20 +209,24 @@ func (c *cache) signal() {
 	c.freed = make(chan struct{})
 }
 
-// finish ends a load; with neither a block nor an error, whoever waits looks again. The block is pinned for the loader and for all who
-// wait.
+// finish ends a load; with neither a block nor an error, whoever waits looks again. The block is pinned for all who wait, and for
+// a reader that loaded it for itself.
 func (c *cache) finish(r *Request, l *load, b *block, err error) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	delete(c.loads, r.loadKey())
 	c.bytes -= c.reservation(r)
 	if b != nil && c.max >= 0 {
-		b.pins = 1 + l.waiters
+		b.pins = l.waiters
+		if !b.ahead {
+			b.pins++
+		}
+		b.ahead = b.pins == 0
 		c.put(r.key(), b)
 	}
 	l.block, l.err = b, err
 	close(l.done)
 	c.signal()
-	c.mu.Unlock()
 }
 
 // leave is for a reader that waits no longer.
@@ -190,7 +250,9 @@ func (c *cache) put(k key, b *block) {
 	}
 	c.bytes += b.cost()
 	if b.cost() > c.max {
-		b.gone = true
+		if b.gone = true; b.pins == 0 {
+			c.bytes -= b.cost()
+		}
 		return
 	}
 	c.table[k] = c.used.PushFront(&entry{k, b})

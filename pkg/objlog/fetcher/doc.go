@@ -13,11 +13,13 @@
 //	   way; a block above that is returned but not kept. When readers hold it all, who holds nothing waits, and others get ErrNoRoom.
 //	F4 of readers that miss one block at one time, one asks the store; its end of patience is not the others'.
 //	F5 a block counts for the base offset, epoch and length that it was made for. Asked for others, it is read anew.
+//	F6 what is loaded ahead of its readers gives no error and takes no room that readers hold: a load that fails is given up, and
+//	   who needs the span asks the store.
 //
 // # Concurrency
 //
-// All methods may be called concurrently. There is no goroutine: the first reader that misses loads for those that wait
-// for it. The race of a loader that gives up, as a walk:
+// All methods may be called concurrently, but none after Close. The first reader that misses loads for those that wait for it; only
+// loads ahead have goroutines, which end with Close. The race of a loader that gives up, as a walk:
 //
 //  1. A misses and loads; B misses and waits for A.
 //  2. A's ctx ends, and its GET with it. A takes its load off the table, marks it as given up, and wakes B.
@@ -30,5 +32,5 @@
 //
 // # Non-goals
 //
-// Read-ahead, hedging, a pool of its own for cold reads.
+// Hedging, a pool of its own for cold reads.
 package fetcher

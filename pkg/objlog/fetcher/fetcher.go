@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"sort"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -35,6 +36,12 @@ type Fetcher struct {
 	cache   *cache
 	logger  *slog.Logger
 	metrics *metrics
+
+	// Of the loads ahead: gets bounds the GETs that are under way.
+	ctx   context.Context
+	stop  context.CancelFunc
+	loads sync.WaitGroup
+	gets  chan struct{}
 }
 
 // Request asks for batches of one span.
@@ -50,6 +57,9 @@ type Request struct {
 	// wait could wait for each other.
 	Wait  bool
 	Epoch base.Epoch
+	// Cold, if set, is called when the span is not in the cache, or is there because of Ahead and asked for the first time: before the
+	// store is asked, so that it may call Ahead for this span and others.
+	Cold func()
 }
 
 // ErrNoRoom says that the cache is full of what readers hold: ask again once something was released.
@@ -72,7 +82,7 @@ func (r *Request) key() key { return key{r.Object, r.Position} }
 
 func (r *Request) loadKey() loadKey { return loadKey{r.key(), r.Base, r.Epoch, r.Length} }
 
-// New returns a Fetcher with an empty cache.
+// New returns a Fetcher with an empty cache. Close it if Ahead is used.
 func New(cfg Config) *Fetcher {
 	if cfg.CacheBytes == 0 {
 		cfg.CacheBytes = DefaultCacheBytes
@@ -80,7 +90,8 @@ func New(cfg Config) *Fetcher {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	f := &Fetcher{store: cfg.Store, cache: newCache(cfg.CacheBytes), logger: cfg.Logger}
+	f := &Fetcher{store: cfg.Store, cache: newCache(cfg.CacheBytes), logger: cfg.Logger, gets: make(chan struct{}, aheadGets)}
+	f.ctx, f.stop = context.WithCancel(context.Background())
 	f.metrics = newMetrics(cfg.Registerer, f.cache, cfg.Logger)
 	return f
 }
@@ -131,13 +142,22 @@ func (f *Fetcher) block(ctx context.Context, r *Request) (*block, error) {
 		}
 	}
 	for {
-		b, l, mine := f.cache.lookup(r, reserved)
+		at := f.cache.lookup(r, reserved)
+		if r.Cold != nil && (at.block == nil || at.first) {
+			r.Cold()
+			if r.Cold = nil; at.block == nil && at.load == nil {
+				continue
+			}
+		}
+		b, l := at.block, at.load
 		switch {
 		case b != nil:
 			giveBack()
-			f.metrics.hits.Inc()
+			if !at.first {
+				f.metrics.hits.Inc()
+			}
 			return b, nil
-		case mine:
+		case at.mine:
 			f.metrics.misses.Inc()
 			return f.carryOut(ctx, r, l)
 		case l == nil:

@@ -9,6 +9,7 @@ import (
 type metrics struct {
 	hits   prometheus.Counter
 	misses prometheus.Counter
+	ahead  prometheus.Counter
 	read   prometheus.Counter // bytes
 }
 
@@ -19,6 +20,7 @@ func newMetrics(reg prometheus.Registerer, c *cache, logger *slog.Logger) *metri
 	m := &metrics{
 		hits:   counter("cache_hits_total", "Spans read from the cache."),
 		misses: counter("cache_misses_total", "Spans read from the bucket."),
+		ahead:  counter("ahead_total", "Spans read from the bucket ahead of their readers; misses count them too."),
 		read:   counter("read_bytes_total", "Bytes read from the bucket."),
 	}
 	if reg == nil {
@@ -27,7 +29,7 @@ func newMetrics(reg prometheus.Registerer, c *cache, logger *slog.Logger) *metri
 	held := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: "gnomon", Subsystem: "fetcher", Name: "cache_bytes", Help: "Bytes that the cache holds.",
 	}, func() float64 { return float64(c.size()) })
-	for _, x := range []prometheus.Collector{m.hits, m.misses, m.read, held} {
+	for _, x := range []prometheus.Collector{m.hits, m.misses, m.ahead, m.read, held} {
 		if err := reg.Register(x); err != nil {
 			logger.Warn("metric of the fetcher is not registered", "error", err)
 		}
