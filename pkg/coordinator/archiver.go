@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/metastore"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/archive"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/replica"
-	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
 )
 
 // archiveLoop copies confirmed entries into the bucket each second, writes snapshots, and trims etcd behind both.
@@ -36,15 +36,19 @@ func (c *Coordinator) archiveLoop(ctx context.Context, term metastore.Term) erro
 	}
 	c.metrics.snapshotSeq.Set(float64(a.snapshot))
 	c.metrics.archivedAt.Store(c.cfg.Now().UnixNano()) // how old it is is not known: from now on it is
+	defer a.savers.Wait()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
+		var err error
 		select {
 		case <-ctx.Done():
 			return nil
+		case s := <-a.saving:
+			err = a.saved(s)
 		case <-tick.C:
+			err = a.step(ctx)
 		}
-		err := a.step(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -63,6 +67,8 @@ type archiver struct {
 	archived base.Seq
 	snapshot base.Seq
 	trimmed  base.Seq
+	saving   chan savedSnapshot // what comes of the snapshot that is under way; nil when none is
+	savers   sync.WaitGroup
 
 	incarnation string
 	looked      time.Time // when step last looked for a restore
@@ -111,10 +117,8 @@ func (a *archiver) step(ctx context.Context) error {
 		a.c.metrics.archived.Set(float64(a.archived))
 	}
 	a.c.metrics.archivedAt.Store(a.c.cfg.Now().UnixNano())
-	if a.archived >= a.snapshot+a.c.cfg.SnapshotEvery {
-		if err := a.takeSnapshot(ctx); err != nil {
-			return err
-		}
+	if a.saving == nil && a.archived >= a.snapshot+a.c.cfg.SnapshotEvery {
+		a.beginSnapshot(ctx)
 	}
 	return a.trim(ctx)
 }
@@ -125,32 +129,6 @@ func (c *Coordinator) backlogUpTo(ctx context.Context, from base.Seq) ([]metasto
 		return entries, nil
 	}
 	return c.cfg.Log.Read(ctx, from, backlogBytes)
-}
-
-func (a *archiver) takeSnapshot(ctx context.Context) error {
-	var payload []byte
-	var head metastore.Head
-	var incarnation string
-	var err error
-	a.c.replica.With(func(st *state.State) {
-		head, incarnation = st.Head(), st.Incarnation()
-		payload, err = st.Snapshot()
-	})
-	if err != nil {
-		return fmt.Errorf("encode a snapshot at seq %d: %w", head.Seq, err)
-	}
-	pointer, err := archive.PutSnapshot(ctx, a.c.cfg.Objects, incarnation, head.Seq, head.Hash, payload)
-	if err != nil {
-		return fmt.Errorf("write a snapshot at seq %d: %w", head.Seq, err)
-	}
-	if err := a.term.SetSnapshot(ctx, pointer); err != nil {
-		return fmt.Errorf("move the snapshot's pointer to seq %d: %w", head.Seq, err)
-	}
-	a.snapshot = head.Seq
-	a.c.metrics.snapshotSeq.Set(float64(head.Seq))
-	a.c.metrics.snapshotBytes.Set(float64(len(payload)))
-	a.c.cfg.Logger.Info("snapshot written", "seq", head.Seq, "bytes", len(payload))
-	return nil
 }
 
 // trim drops archived entries from etcd in steps, and keeps the newest for followers that lag a little.

@@ -85,3 +85,15 @@ func BenchmarkSnapshot(b *testing.B) {
 	}
 	perSpan(b)
 }
+
+// BenchmarkClone is for how long a leader's replica applies nothing when a snapshot of a million spans begins.
+func BenchmarkClone(b *testing.B) {
+	st, err := state.Restore(bigSnapshot(b, benchSpans))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		st.Clone()
+	}
+	perSpan(b)
+}

@@ -68,6 +68,7 @@ func FuzzRestore(f *testing.F) {
 			return
 		}
 		once := snapshot(t, st)
+		asGenerated(t, once)
 		again, err := state.Restore(once)
 		if err != nil || !bytes.Equal(snapshot(t, again), once) {
 			t.Fatalf("a snapshot of what was restored does not come back: %v", err)

@@ -3,8 +3,12 @@ package state_test
 import (
 	"bytes"
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"path/filepath"
 	"testing"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/internal/golden"
@@ -57,4 +61,53 @@ func TestGoldenSnapshotIsReadable(t *testing.T) {
 		t.Fatalf("restored with %v, and its own snapshot is the same: %v", err, bytes.Equal(snapshot(t, st), payload))
 	}
 	sameView(t, "what the file holds", specimen(t).replica, st)
+}
+
+// asGenerated fails unless a snapshot's bytes are those that the generated code makes of its message.
+func asGenerated(t testing.TB, payload []byte) {
+	t.Helper()
+	var m metalogpb.Snapshot
+	if err := proto.Unmarshal(payload, &m); err != nil {
+		t.Fatal(err)
+	}
+	if want, err := (proto.MarshalOptions{Deterministic: true}).Marshal(&m); err != nil || !bytes.Equal(payload, want) {
+		t.Fatalf("a snapshot has other bytes than the generated code gives it (%v):\n%x\n%x", err, payload, want)
+	}
+}
+
+// The bytes of a snapshot are those of the generated code, whatever numbers spans have, in an image too.
+func TestEncoderAgrees(t *testing.T) {
+	var m metalogpb.Snapshot
+	if err := proto.Unmarshal(golden.Read(t, filepath.Join("testdata", "v1", "snapshot.hex")), &m); err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(5, 6))
+	number := func() int64 {
+		return []int64{0, 1, 127, 128, -1, math.MaxInt64, math.MinInt64, rng.Int64() >> rng.IntN(64)}[rng.IntN(8)]
+	}
+	image := m.Links[len(m.Links)-1].Image
+	image.Topics = append(image.Topics, proto.CloneOf(m.Topics[0]))
+	for range 200 {
+		for _, topic := range []*metalogpb.TopicState{m.Topics[0], image.Topics[0]} {
+			p := topic.Partitions[0]
+			p.Spans = nil
+			for range rng.IntN(5) {
+				p.Spans = append(p.Spans, &metalogpb.SpanState{
+					BaseOffset: number(), LastOffset: number(), MaxTimestampMs: number(), Session: uint64(number()), Number: uint64(number()),
+					Position: number(), Length: number(), Residency: int32(number()),
+				})
+			}
+		}
+		want, err := proto.MarshalOptions{Deterministic: true}.Marshal(&m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		st, err := state.Restore(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := snapshot(t, st); !bytes.Equal(got, want) {
+			t.Fatalf("restored from\n%x, saved as\n%x", want, got)
+		}
+	}
 }

@@ -89,6 +89,7 @@ func follow(t *testing.T, st *state.State, r *region) *state.State {
 	if !bytes.Equal(snapshot(t, st), snapshot(t, r.replica)) {
 		t.Fatalf("at seq %d a state that was restored differs from one that followed all the way", st.Head().Seq)
 	}
+	asGenerated(t, snapshot(t, st))
 	sameView(t, "a restored state", r.replica, st)
 	again := restored(t, st)
 	sameView(t, "a state restored just now", r.replica, again)
