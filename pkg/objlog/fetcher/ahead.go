@@ -17,7 +17,7 @@ const (
 	// aheadAtOnce is how many GETs one call of Ahead has under way, aheadGets how many all calls together have.
 	aheadAtOnce, aheadGets = 8, 16
 	// aheadBytes and aheadSpans bound what one call takes on; a small cache bounds it further: see aheadShare.
-	aheadBytes, aheadSpans = 32 << 20, 1024
+	aheadBytes, aheadSpans = 32 << 20, 8192
 	// aheadShare is the part of the cache that one call may fill.
 	aheadShare = 8
 	// aheadPatience is how long a load ahead may take. Then it is given up, and who waits for it asks the store itself.
