@@ -23,9 +23,11 @@ import (
 const (
 	madeTopic       = 100   // partitions of each topic
 	madeObject      = 1_000 // spans of each object
-	madeTime        = 1_700_000_000_000
 	madeIncarnation = "00000000000000be"
 )
+
+// madeTime is of all that is made, Unix milliseconds: lately, or the leader would begin with deleting what its topics keep no longer.
+var madeTime = time.Now().UnixMilli()
 
 // made is the state of a region that is made here, not streamed: its events are applied, and only a snapshot of the end is stored.
 type made struct{ partitions, spans int }
