@@ -156,7 +156,6 @@ func (f *Fetcher) aheadBlock(data []byte, r *Request) *block {
 	if err != nil {
 		return nil
 	}
-	b.ahead = true
 	f.metrics.misses.Inc()
 	f.metrics.ahead.Inc()
 	f.metrics.read.Add(float64(len(data)))

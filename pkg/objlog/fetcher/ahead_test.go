@@ -197,6 +197,38 @@ func TestAheadIsBounded(t *testing.T) {
 	}
 }
 
+// Readers with more ahead of them than fits do not drop what the others are about to read.
+func TestAheadDoesNotThrash(t *testing.T) {
+	const cost = batchSize + 2*blockOverhead
+	w := aheadWorld(t, 20, 20*cost, fault.Options{})
+	for n := base.ObjectNumber(1); n <= 20; n++ { // each by a call of its own
+		w.settled(fourth(n, 0))
+	}
+	if n := w.gets(); n != 10 {
+		t.Fatalf("%d GETs ahead of readers, want half a cache of them", n)
+	}
+	before := w.gets()
+	for n := base.ObjectNumber(1); n <= 10; n++ {
+		w.offsets(fourth(n, 0))
+	}
+	if w.gets() != before {
+		t.Errorf("%d of them were read again", w.gets()-before)
+	}
+	// What is never asked for goes when others need the room.
+	w.settled(fourth(11, 0))
+	for n := base.ObjectNumber(1); n <= 20; n++ {
+		for i := range 4 {
+			if n != 11 {
+				w.offsets(fourth(n, i))
+			}
+		}
+	}
+	before = w.gets()
+	if w.offsets(fourth(11, 0)); w.gets() != before+1 || w.f.cache.ahead != 0 {
+		t.Errorf("what nobody asked for is there still; %d bytes count as ahead", w.f.cache.ahead)
+	}
+}
+
 // Cold is called for what has to be read and for what was read ahead, once, and not for what readers have used before.
 func TestCold(t *testing.T) {
 	w := aheadWorld(t, 1, 1<<20, fault.Options{})
@@ -268,7 +300,7 @@ func TestAheadAddsUp(t *testing.T) {
 	f := w.f
 	f.cache.mu.Lock()
 	defer f.cache.mu.Unlock()
-	if len(f.cache.loads) != 0 || !f.cache.makeRoom(limit) || f.cache.bytes != 0 {
-		t.Errorf("%d loads are under way, %d bytes are held by nobody", len(f.cache.loads), f.cache.bytes)
+	if len(f.cache.loads) != 0 || !f.cache.makeRoom(limit) || f.cache.bytes != 0 || f.cache.ahead != 0 {
+		t.Errorf("%d loads are under way, %d bytes are held by nobody, %d ahead of nobody", len(f.cache.loads), f.cache.bytes, f.cache.ahead)
 	}
 }

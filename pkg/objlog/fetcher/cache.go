@@ -44,6 +44,7 @@ func (b *block) fits(r *Request) bool {
 type load struct {
 	done    chan struct{}
 	waiters int    // readers that wait for it; the block is pinned for each of them when it comes
+	ahead   bool   // nobody asked for it
 	block   *block // nil with an error, or when the loader gave up
 	err     error  // nil when the loader gave up
 }
@@ -58,6 +59,7 @@ type cache struct {
 	mu    sync.Mutex
 	max   int64      // negative: nothing is kept, and nothing is counted
 	bytes int64      // of what is in the table, what is pinned, and what loads have reserved
+	ahead int64      // of them, what is or will be there ahead of its readers
 	used  *list.List // of *entry
 	table map[key]*list.Element
 	loads map[loadKey]*load
@@ -91,7 +93,7 @@ func (c *cache) lookup(r *Request, reserved bool) found {
 	if b := c.block(r); b != nil {
 		b.pins++
 		first := b.ahead
-		b.ahead = false
+		c.asked(b)
 		return found{block: b, first: first}
 	}
 	if l := c.loads[r.loadKey()]; l != nil {
@@ -122,8 +124,17 @@ func (c *cache) newLoad(r *Request) *load {
 	return l
 }
 
+// asked notes that a block has a reader. The caller holds mu.
+func (c *cache) asked(b *block) {
+	if b.ahead {
+		b.ahead = false
+		c.ahead -= b.cost()
+	}
+}
+
 // begin reserves room for a load ahead and puts it on the table; nil when the block is here or on its way. room is false when there
-// is none, or no cache.
+// is none, or no cache. What is there ahead of its readers has half of the cache: with more of them than fit, each would drop what others
+// need next, and all would be read twice.
 func (c *cache) begin(r *Request) (l *load, room bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -134,11 +145,14 @@ func (c *cache) begin(r *Request) (l *load, room bool) {
 		return nil, true
 	}
 	n := c.reservation(r)
-	if !c.makeRoom(n) {
+	if c.ahead+n > c.max/2 || !c.makeRoom(n) {
 		return nil, false
 	}
 	c.bytes += n
-	return c.newLoad(r), true
+	c.ahead += n
+	l = c.newLoad(r)
+	l.ahead = true
+	return l, true
 }
 
 // take reserves n bytes if there is room for them, without waiting. give gives them back.
@@ -217,12 +231,14 @@ func (c *cache) finish(r *Request, l *load, b *block, err error) {
 	delete(c.loads, r.loadKey())
 	c.bytes -= c.reservation(r)
 	if b != nil && c.max >= 0 {
-		b.pins = l.waiters
-		if !b.ahead {
+		if b.pins = l.waiters; !l.ahead {
 			b.pins++
 		}
 		b.ahead = b.pins == 0
 		c.put(r.key(), b)
+	}
+	if l.ahead {
+		c.ahead -= c.reservation(r)
 	}
 	l.block, l.err = b, err
 	close(l.done)
@@ -249,10 +265,11 @@ func (c *cache) put(k key, b *block) {
 		c.remove(e)
 	}
 	c.bytes += b.cost()
+	if b.ahead {
+		c.ahead += b.cost()
+	}
 	if b.cost() > c.max {
-		if b.gone = true; b.pins == 0 {
-			c.bytes -= b.cost()
-		}
+		c.drop(b)
 		return
 	}
 	c.table[k] = c.used.PushFront(&entry{k, b})
@@ -263,8 +280,14 @@ func (c *cache) put(k key, b *block) {
 func (c *cache) remove(e *list.Element) {
 	x := c.used.Remove(e).(*entry)
 	delete(c.table, x.key)
-	if x.block.gone = true; x.block.pins == 0 {
-		c.bytes -= x.block.cost()
+	c.drop(x.block)
+}
+
+// drop takes a block off that is not on the table, or not any more. The caller holds mu.
+func (c *cache) drop(b *block) {
+	c.asked(b) // nobody will
+	if b.gone = true; b.pins == 0 {
+		c.bytes -= b.cost()
 	}
 }
 

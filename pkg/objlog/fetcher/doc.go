@@ -13,8 +13,8 @@
 //	   way; a block above that is returned but not kept. When readers hold it all, who holds nothing waits, and others get ErrNoRoom.
 //	F4 of readers that miss one block at one time, one asks the store; its end of patience is not the others'.
 //	F5 a block counts for the base offset, epoch and length that it was made for. Asked for others, it is read anew.
-//	F6 what is loaded ahead of its readers gives no error and takes no room that readers hold: a load that fails is given up, and
-//	   who needs the span asks the store.
+//	F6 what is loaded ahead of its readers gives no error and takes no room that readers hold, and at most half of the cache until it
+//	   is asked for: a load that fails is given up, and who needs the span asks the store.
 //
 // # Concurrency
 //

@@ -24,7 +24,7 @@ var directBuffers = sync.Pool{New: func() any { return alignedBuffer() }}
 
 // createAndWrite writes the payload to a new file, not yet synced. Large ones bypass the page cache: writing 8 MiB
 // through it and syncing took 0.5 to 1.7 CPU seconds a GiB, copying them to an aligned buffer 0.2, at 1.5 to 3 times the
-// speed (BenchmarkPut); and an agent has its own cache of what it has just written.
+// speed (BenchmarkPut). What is lost is the page cache for the first read of it; the next ones have the cache of the agent.
 func (s *Store) createAndWrite(temp string, p objstore.Payload) (*os.File, error) {
 	if p.Size() < directMin {
 		return s.writeBuffered(temp, p)
