@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
@@ -58,6 +59,7 @@ type Options struct {
 	Settle time.Duration
 	Now    func() time.Time
 	Say    func(string) // progress, a line each
+	Random io.Reader    // of the incarnation's name and nonce; nil means crypto/rand
 }
 
 const settleDefault = 4 * time.Second
@@ -66,6 +68,9 @@ const settleDefault = 4 * time.Second
 func Restore(ctx context.Context, o Options) (*Report, error) {
 	if o.Settle == 0 {
 		o.Settle = settleDefault
+	}
+	if o.Random == nil {
+		o.Random = rand.Reader
 	}
 	r := &restoring{Options: o, objects: objstore.AsObjects(o.Bucket), began: o.Now()}
 	for _, step := range []func(context.Context) error{r.load, r.lookAtEtcd, r.lookForTakeover, r.askPeer, r.compose, r.hold} {
@@ -164,10 +169,12 @@ func (r *restoring) lookAtEtcd(ctx context.Context) error {
 
 // compose makes the entry that begins the incarnation, and proves it by applying it.
 func (r *restoring) compose(ctx context.Context) error {
-	id := make([]byte, 8)
-	_, _ = rand.Read(id) // never fails
-	nonce := make([]byte, 16)
-	_, _ = rand.Read(nonce)
+	id, nonce := make([]byte, 8), make([]byte, 16)
+	for _, b := range [][]byte{id, nonce} {
+		if _, err := io.ReadFull(r.Random, b); err != nil {
+			return fmt.Errorf("name the incarnation: %w", err)
+		}
+	}
 	epoch, producers, session, err := r.fresh(ctx)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/metastore"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/archive"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
@@ -20,6 +21,9 @@ import (
 func (l *linkRunner) adopt() bool {
 	ctx := context.Background()
 	pos, err := l.log.Position(ctx)
+	if err == nil && l.w.a.down {
+		err = base.ErrUnavailable
+	}
 	if err == nil && pos.Snapshot == nil {
 		return false
 	}
@@ -117,7 +121,7 @@ func (r *Region) filled() bool {
 // adopted holds K6 of an image that begins as a snapshot, and enters what A had by then: its bytes are looked at when they are read.
 func (c *checker) adopted(ev *metalogpb.LinkAdopted) {
 	c.image(c.w.b.link().Image(), base.Seq(ev.SourceSeq))
-	at := c.book(c.w.a).at(base.Seq(ev.SourceSeq)).topics
+	at := c.book(c.w.a).at(metastore.Hash(ev.SourceHash)).topics
 	for _, id := range slices.SortedFunc(maps.Keys(at), base.TopicID.Compare) {
 		for p, m := range at[id].partitions {
 			if at[id].name != private {

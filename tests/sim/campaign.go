@@ -17,12 +17,17 @@ import (
 // campaign tries to lead: read the log to its end under the new term, settle the role, found the cluster if it is new.
 func (c *coord) campaign() {
 	term, err := c.log.TryCampaign(c.id, "")
+	if term == nil && err == nil && c.r.w.loss != nil {
+		_, err = c.refresh() // a standby follows the log
+		c.haltOn(err)
+	}
 	if term == nil || err != nil {
 		return
 	}
 	c.term = term
 	if err := c.begin(); err != nil {
 		c.r.w.logf("%s was elected and cannot lead: %v", c, err)
+		c.haltOn(err)
 		c.drop()
 		if err := term.Resign(context.Background()); err != nil {
 			c.r.w.logf("%s: resign: %v", c, err)
@@ -33,6 +38,9 @@ func (c *coord) campaign() {
 }
 
 func (c *coord) begin() error {
+	if err := c.checkArchive(); err != nil {
+		return err // before anything is served, and before an empty etcd is taken for a new cluster's
+	}
 	pos, err := c.refresh()
 	if err != nil {
 		return err
@@ -49,9 +57,9 @@ func (c *coord) begin() error {
 		return metastore.ErrConflict
 	}
 	c.seq, c.fence = coordinator.NewSequencer(st, c.term.Nonce()), pos.FenceRevision
-	c.fenced = pos.Fence != nil && pos.Fence.Role == coordinator.RoleFenced && base.Epoch(pos.Fence.Epoch) > st.Region().Epoch
+	c.fenced = pos.Fence != nil && pos.Fence.Role == coordinator.RoleFenced && st.Region().Yields(base.Epoch(pos.Fence.Epoch))
 	if !c.fenced {
-		if err := c.lookForHigherEpoch(st.Region().Epoch); err != nil {
+		if err := c.lookForHigherEpoch(st.Region().YieldsAbove()); err != nil {
 			return err
 		}
 	}
@@ -79,8 +87,14 @@ func (c *coord) refresh() (metastore.Position, error) {
 	if err != nil {
 		return pos, err
 	}
+	if err := c.recognise(pos); err != nil {
+		return pos, err
+	}
 	if c.replica == nil {
-		c.replica = state.New()
+		if err := c.checkArchive(); err != nil {
+			return pos, err
+		}
+		c.replica, c.tail = state.New(), nil
 		if pos.Snapshot != nil {
 			payload, err := archive.GetSnapshot(ctx, c.objects, pos.Snapshot)
 			if err == nil {
@@ -110,6 +124,7 @@ func (c *coord) refresh() (metastore.Position, error) {
 				c.r.w.fail("%s cannot apply entry %d: %v", c, raw.Seq, err)
 				return pos, err
 			}
+			c.tail = append(c.tail, raw)
 		}
 	}
 	return pos, nil
@@ -155,7 +170,7 @@ func (c *coord) watchPeer() {
 	if c.fenced {
 		return
 	}
-	if e := c.askPeer(); e > c.seq.State().Region().Epoch {
+	if e := c.askPeer(); c.seq.State().Region().Yields(e) {
 		c.endTerm(c.fenceSelf(e))
 	}
 }

@@ -35,6 +35,8 @@ type coord struct {
 	flight  *flight
 	ticked  int64
 	archive *archiving
+	tail    []metastore.RawEntry // applied since the replica was loaded: what a coordinator's feed has
+	halted  bool                 // it has ended, as etcd lost what the archive has
 }
 
 // command runs on the leader; with nil it is told that nobody leads here.
@@ -97,6 +99,8 @@ func (c *coord) step() {
 	switch {
 	case c.r.dead():
 		c.crash()
+	case c.halted && c.r.down:
+		return // until the operator starts it again
 	case w.chance(300):
 		w.logf("%s is killed", c)
 		c.crash()
@@ -104,6 +108,7 @@ func (c *coord) step() {
 		w.logf("%s: the leader's lease of region %s ends", c, c.r.name)
 		c.r.server.ExpireLeader()
 	case c.term == nil:
+		c.halted = false
 		c.campaign()
 	case c.lost() && !w.chance(4): // it may notice late
 		c.endTerm(metastore.ErrDeposed)
@@ -239,7 +244,7 @@ func (c *coord) endTerm(why error) {
 // crash is kill -9: nobody is answered.
 func (c *coord) crash() {
 	c.drop()
-	c.replica = nil
+	c.replica, c.tail = nil, nil
 }
 
 func (c *coord) drop() {

@@ -234,9 +234,9 @@ func (c *checker) sameGroups(r *Region) {
 const generationJump = 1000
 
 // flipped holds K7 and K10 at the flip: groups have what they had committed at the cut, and no members.
-func (c *checker) flipped(ev *metalogpb.RegionFlipped) {
+func (c *checker) flipped() {
 	b := c.book(c.w.b)
-	for name, at := range c.book(c.w.a).at(base.Seq(ev.CutSeq)).groups {
+	for name, at := range c.book(c.w.a).at(c.w.b.link().Info().Position.Hash).groups {
 		g := at.copy()
 		if g.joined {
 			g.generation, g.members, g.emptySince = g.generation+generationJump, nil, 0

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/metastore"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/archive"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/memory"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
@@ -45,7 +46,7 @@ func (l *linkRunner) step() {
 	w := l.w
 	at := w.b.link()
 	switch {
-	case at == nil || at.Info().Flip != nil:
+	case at == nil || at.Info().Flip != nil || at.Info().Fault != "":
 		l.stop()
 	case l.home == nil:
 		l.start()
@@ -129,7 +130,11 @@ func (l *linkRunner) start() {
 // tail brings the source's next entries.
 func (l *linkRunner) tail() {
 	pos, err := l.log.Position(context.Background())
-	if err != nil || l.machine.Queued() > 20 {
+	switch {
+	case err != nil || l.w.a.down || l.machine.Queued() > 20: // a source that has just lost its etcd is out of reach, not another
+		return
+	case pos.Head.Seq+1 < l.machine.Next():
+		l.broken(fmt.Errorf("the source ends at seq %d: %w", pos.Head.Seq, metastore.ErrChain))
 		return
 	}
 	entries, err := readLog(l.log, l.archive, pos.Incarnation, l.machine.Next())
@@ -138,7 +143,11 @@ func (l *linkRunner) tail() {
 	}
 	for _, raw := range entries[:min(len(entries), 1+l.w.rng.IntN(4))] {
 		jobs, err := l.machine.Offer(raw)
-		if err != nil {
+		switch {
+		case errors.Is(err, metastore.ErrChain) && l.w.loss != nil && l.w.loss.done:
+			l.broken(err)
+			return
+		case err != nil:
 			l.w.fail("link: entry %d: %v", raw.Seq, err)
 			return
 		}

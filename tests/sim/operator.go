@@ -69,6 +69,7 @@ func (o *operator) step() {
 	case w.b.link() == nil:
 		o.createLink()
 	case w.plan == NoFailover || o.isDone:
+	case !o.lost && w.loss != nil && w.loss.waits():
 	case !o.lost && !w.faulty:
 		w.plan = NoFailover // it was not there in time
 	case !o.lost && w.steps >= o.failAt && (w.plan.fences() || w.b.filled()):
@@ -171,6 +172,9 @@ func (o *operator) fence() {
 }
 
 func (o *operator) epoch() base.Epoch {
+	if o.w.cut { // it knows no more of A than the image does: A may have been restored since
+		return base.NextEpoch(o.w.b.number, o.w.b.oracle.Region().Epoch, o.w.b.link().Image().Region().Epoch)
+	}
 	return base.NextEpoch(o.w.b.number, o.w.b.oracle.Region().Epoch, o.w.b.link().Image().Region().Epoch, o.w.a.oracle.Region().Epoch)
 }
 

@@ -21,6 +21,9 @@ func (a *agent) follow(most int) error {
 	if err != nil {
 		return err
 	}
+	if err := a.recognise(pos); err != nil {
+		return err
+	}
 	if a.view == nil {
 		view := state.NewServing()
 		if pos.Snapshot != nil {
@@ -32,6 +35,7 @@ func (a *agent) follow(most int) error {
 				return err
 			}
 		}
+		view.SetIncarnation(pos.Incarnation)
 		a.view = view
 	}
 	if a.view.Head().Seq == pos.Head.Seq {
@@ -93,15 +97,15 @@ func (x *reader) step() {
 func (a *agent) read(t state.Shadowed, p int32, offset base.Offset, bytes int) (base.Offset, error) {
 	w, part := a.r.w, t.Partition(p)
 	tp := base.TopicPartition{Topic: t.Info().ID, Partition: p}
-	of, at := a.r, a.view.Head().Seq
+	of, at := a.r, a.view.Head()
 	if t.Link != nil {
-		of, at = w.a, t.Link.Image().Head().Seq
+		of, at = w.a, t.Link.Image().Head()
 	}
-	m := w.check.book(of).at(at).topics[tp.Topic]
+	m := w.check.book(of).at(at.Hash).topics[tp.Topic]
 	if m == nil || int(p) >= len(m.partitions) || m.partitions[p].start != part.LogStart || m.partitions[p].end != part.End {
-		return 0, fmt.Errorf("the view at seq %d has it from %d to %d, the log has %+v", at, part.LogStart, part.End, m)
+		return 0, fmt.Errorf("the view at seq %d has it from %d to %d, the log has %+v", at.Seq, part.LogStart, part.End, m)
 	}
-	want := w.check.book(of).from(tp, offset)
+	want := w.check.book(a.r).from(tp, offset) // a shadow may hold what its source has lost
 	for i := part.FindSpan(offset); i < len(part.Spans) && bytes > 0; i++ {
 		sp := part.Spans[i]
 		if sp.Residency != state.Local {

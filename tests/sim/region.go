@@ -38,6 +38,7 @@ type Region struct {
 
 	oracle *state.State
 	head   metastore.Head
+	down   bool     // etcd has lost its data, or was set back, and is not restored
 	frozen base.Seq // the head when a higher epoch's fence was first seen, 0 for never
 }
 
@@ -51,6 +52,10 @@ func newRegion(w *World, name string, number base.RegionNumber) *Region {
 		return nonce
 	}
 	r.truth = r.server.Open(nil)
+	claim := objstore.Claim{ClusterID: r.cluster, KafkaClusterID: "sim", Region: number}
+	if err := objstore.ClaimBucket(context.Background(), r.bucket, claim); err != nil {
+		w.fail("claim the bucket: %v", err)
+	}
 	for i := range 2 {
 		r.coordinators = append(r.coordinators, newCoord(r, i))
 	}
@@ -83,10 +88,13 @@ func (r *Region) openLog(remote bool) *memory.Log {
 }
 
 // openBucket is a process's handle on the bucket.
-func (r *Region) openBucket(remote bool) *fault.Store {
+func (r *Region) openBucket(remote bool) *fault.Store { return r.openFaulty(remote, 60) }
+
+// openFaulty is a handle of which one call in n fails.
+func (r *Region) openFaulty(remote bool, n int) *fault.Store {
 	s := fault.New(r.bucket, fault.Options{Hook: func(op objstore.Op, _ string, phase fault.Phase) error {
 		switch {
-		case remote && r.w.cut, r.w.chance(60):
+		case remote && r.w.cut, r.w.chance(n):
 			return fault.ErrInjected
 		case op == objstore.OpPut && phase == fault.Before && r.w.chance(80):
 			return fault.ErrLate
@@ -155,7 +163,7 @@ func (r *Region) isFenced() bool {
 		r.w.fail("read the truth: %v", err)
 		return false
 	}
-	return pos.Fence != nil && base.Epoch(pos.Fence.Epoch) > r.oracle.Region().Epoch
+	return pos.Fence != nil && r.oracle.Region().Yields(base.Epoch(pos.Fence.Epoch))
 }
 
 // readLog reads entries from seq on out of the metalog, or out of the archive behind it.

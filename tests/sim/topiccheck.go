@@ -104,7 +104,7 @@ func (c *checker) grown(r *Region, ev *metalogpb.ObjectCommitted) {
 
 // flippedTopics gives B the topics that A had at the cut: each with a new epoch, from where it was cut.
 func (c *checker) flippedTopics(ev *metalogpb.RegionFlipped) {
-	for id, at := range c.book(c.w.a).at(base.Seq(ev.CutSeq)).topics {
+	for id, at := range c.book(c.w.a).at(c.w.b.link().Info().Position.Hash).topics {
 		if at.name == private {
 			continue
 		}

@@ -30,25 +30,28 @@ func (p Plan) String() string {
 type bug int
 
 const (
-	noBug         bug = iota
-	earlyAnswers      // answers are given before the log has confirmed them
-	noPoison          // what comes behind a refused batch is taken
-	noFence           // the leader appends whatever the fence says
-	emptyCopies       // the link names objects that it has not copied
-	emptyFills        // the same of what it fills in behind a snapshot
-	anyCommit         // offsets are taken from whoever commits them
-	forgetGroups      // a new leader knows no members
-	noticeNoSleep     // a leader that was stopped does not notice
-	earlyExpiry       // offsets expire while their group has members
-	sameIDs           // each term hands out producer ids from the same number on
-	moreDeleted       // whoever asks to delete records has all of them deleted
-	lostSettings      // a change of settings is answered and not entered
-	keptGroups        // a deletion of a group is answered and not entered
-	bugs              // how many there are
+	noBug          bug = iota
+	earlyAnswers       // answers are given before the log has confirmed them
+	noPoison           // what comes behind a refused batch is taken
+	noFence            // the leader appends whatever the fence says
+	emptyCopies        // the link names objects that it has not copied
+	emptyFills         // the same of what it fills in behind a snapshot
+	anyCommit          // offsets are taken from whoever commits them
+	forgetGroups       // a new leader knows no members
+	noticeNoSleep      // a leader that was stopped does not notice
+	earlyExpiry        // offsets expire while their group has members
+	sameIDs            // each term hands out producer ids from the same number on
+	moreDeleted        // whoever asks to delete records has all of them deleted
+	lostSettings       // a change of settings is answered and not entered
+	keptGroups         // a deletion of a group is answered and not entered
+	shortRestore       // a restore leaves the last archived object out
+	sameEpoch          // a restore goes on under the epoch and the ids of before
+	goneQuarantine     // a collector takes quarantined objects for garbage
+	bugs               // how many there are
 )
 
 func (b bug) String() string {
-	return [...]string{"none", "early answers", "no poison", "no fence", "empty copies", "empty fills", "any commit", "forgotten groups", "sleep unnoticed", "early expiry", "same producer ids", "more deleted", "lost settings", "kept groups"}[b]
+	return [...]string{"none", "early answers", "no poison", "no fence", "empty copies", "empty fills", "any commit", "forgotten groups", "sleep unnoticed", "early expiry", "same producer ids", "more deleted", "lost settings", "kept groups", "short restore", "restore under the same epoch", "quarantine collected"}[b]
 }
 
 // fences tells whether A's etcd is in reach.
@@ -74,6 +77,7 @@ type World struct {
 	// snapshotEvery is how many entries lie between two snapshots.
 	snapshotEvery base.Seq
 	admin         *admin
+	loss          *loss // nil in a world that does not lose an etcd
 	check         *checker
 
 	problem error // the first broken promise
@@ -116,6 +120,9 @@ func NewWorld(seed uint64) *World {
 		}
 	}
 	w.actors = append(w.actors, w.operator, w.link, w.link, w.admin, &reader{w: w})
+	if w.loss = newLoss(w, seed); w.loss != nil {
+		w.actors = append(w.actors, w.loss, w.loss)
+	}
 	for _, g := range w.groups {
 		w.actors = append(w.actors, g)
 		for _, m := range g.members {
@@ -262,6 +269,9 @@ func (w *World) unfinished() string {
 	if !w.operator.done() {
 		return "the operator has work left: " + w.operator.String()
 	}
+	if w.loss != nil && w.loss.open() {
+		return "the metalog of region a is not restored"
+	}
 	for _, p := range w.producers {
 		if !p.done() {
 			return fmt.Sprintf("%s has %d batches open, %d to come", p, len(p.window), p.left)
@@ -273,6 +283,9 @@ func (w *World) unfinished() string {
 		}
 	}
 	if w.plan == NoFailover {
+		if at := w.b.link(); at != nil && at.Info().Fault != "" {
+			return ""
+		}
 		if at := w.b.link(); at == nil || at.Image().Head().Seq+3 < w.a.head.Seq || !w.b.filled() {
 			return "the link has not caught up"
 		}
