@@ -91,6 +91,7 @@ func TestAdminPort(t *testing.T) {
 	c := harness.NewCluster(t, harness.ClusterConfig{TLS: true, Agents: 1, Coordinators: 1, Coordinator: []string{"--log-level", "debug"}, Agent: []string{"--log-level", "debug"}})
 	token := readToken(t, c)
 	const links, log, commits = "/gnomon.admin.v1.ShadowService/List", "/gnomon.admin.v1.SourceService/Describe", "/gnomon.coordinator.v1.CoordinatorService/Identify"
+	const release, health, other = "/gnomon.admin.v1.MetastoreService/ReleaseQuarantine", "/gnomon.admin.v1.ClusterService/Health", "/gnomon.admin.v1.ClusterService/Other"
 	for _, x := range []struct {
 		cert, token, path string
 		want              int
@@ -100,6 +101,8 @@ func TestAdminPort(t *testing.T) {
 		{"", "", "/debug/pprof/cmdline", 401}, {"monitor", "", "/debug/pprof/", 403}, {"operator", "", "/debug/pprof/", 200},
 		{"", "", links, 401}, {"", token + "x", links, 401}, {"", token, links, 200}, {"operator", "", links, 200},
 		{"agent", "", links, 403}, {"region", "", links, 403}, {"coordinator", "", links, 200},
+		{"monitor", "", release, 403}, {"agent", "", release, 403}, {"operator", "", release, 404}, // there was no restore
+		{"monitor", "", health, 200}, {"region", "", health, 403}, {"monitor", "", other, 403}, {"operator", "", other, 404},
 		{"", "", log, 401}, {"", token, log, 401}, {"region", "", log, 200}, {"agent", "", log, 200}, {"operator", "", log, 403},
 		{"", "", commits, 401}, {"", token, commits, 401}, {"region", "", commits, 403}, {"operator", "", commits, 403}, {"agent", "", commits, 200},
 	} {
@@ -215,7 +218,7 @@ func TestSilentPeers(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	old := &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11}}
+	old := &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}}
 	if _, err := old.DialContext(ctx, "tcp", addr); err == nil {
 		t.Error("TLS 1.1 is spoken")
 	}

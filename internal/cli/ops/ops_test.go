@@ -70,6 +70,10 @@ func (a *admin) run(t *testing.T, args ...string) (code int, out, errs string) {
 
 // A wrong command line has exit code 2, and one line that says what is wrong and how it is right.
 func TestUsage(t *testing.T) {
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("0123456789abcdef"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	const restore, list = "metastore restore --bucket file:///x --etcd http://127.0.0.1:1", "metastore quarantine list"
 	const drop = "metastore quarantine drop 0123456789abcdef --bucket file:///x"
 	for _, c := range []struct{ args, want string }{
@@ -89,6 +93,8 @@ func TestUsage(t *testing.T) {
 		{"health x", "see `gnomon health --help`"},
 		{"health --admin localhost:9644", "use http://host:port, or https://host:port"},
 		{"health --admin https://127.0.0.1:1 --tls-cert x", "--tls-cert and --tls-key belong together"},
+		{"health --admin http://10.0.0.1:9644 --token-file " + token, "a token goes over https only, or to loopback"},
+		{"shadow list --admin http://localhost.example:9644 --token-file " + token, "a token goes over https only, or to loopback"},
 		{"metastore nonsense", "see `gnomon metastore --help`"},
 		{"metastore restore x", "see `gnomon metastore restore --help`"},
 		{"metastore restore --nope", "--nope; see `gnomon metastore restore --help`"},

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -104,8 +105,10 @@ func (g *guarded) must(u etcd.User) *etcd.Log {
 // used for a while (5 minutes, here 2 s), and all of them when it starts again.
 func TestRegionUser(t *testing.T) {
 	g := startGuarded(t)
+	whole, done := context.WithTimeout(t.Context(), 40*time.Second)
+	defer done()
 	l := g.must(users.Region)
-	term, err := l.Campaign(t.Context(), "c", "https://c:1")
+	term, err := l.Campaign(whole, "c", "https://c:1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,13 +116,13 @@ func TestRegionUser(t *testing.T) {
 	add := func() {
 		t.Helper()
 		value := []byte("entry")
-		if err := term.Append(t.Context(), metastore.Guard{Head: head}, value); err != nil {
+		if err := term.Append(whole, metastore.Guard{Head: head}, value); err != nil {
 			t.Fatal(err)
 		}
 		head = metastore.Head{Seq: head.Seq + 1, Hash: metastore.HashOf(value)}
 	}
 	followed := make(chan base.Seq, 10)
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(whole)
 	ended := make(chan error, 1)
 	go func() {
 		ended <- l.Follow(ctx, 1, func(e metastore.RawEntry) error { followed <- e.Seq; return nil })
@@ -127,10 +130,10 @@ func TestRegionUser(t *testing.T) {
 	add()
 	time.Sleep(3 * tokenTTL) // a lease is kept over it, and a watch
 	add()
-	if err := term.SetArchive(t.Context(), &metalogpb.Pointer{Seq: 1}); err != nil {
+	if err := term.SetArchive(whole, &metalogpb.Pointer{Seq: 1}); err != nil {
 		t.Error(err)
 	}
-	if err := term.Trim(t.Context(), 1); err != nil {
+	if err := term.Trim(whole, 1); err != nil {
 		t.Error(err)
 	}
 	for want := base.Seq(1); want <= 2; want++ {
@@ -147,7 +150,7 @@ func TestRegionUser(t *testing.T) {
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("follow ended with %v", err)
 	}
-	actx, stop := context.WithCancel(t.Context())
+	actx, stop := context.WithCancel(whole)
 	stands := make(chan struct{})
 	go func() {
 		ended <- l.Register(actx, &metalogpb.Agent{NodeId: 1, Instance: []byte("x")}, true, func() { close(stands) })
@@ -161,7 +164,7 @@ func TestRegionUser(t *testing.T) {
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("the registration ended with %v", err)
 	}
-	if err := term.Resign(t.Context()); err != nil {
+	if err := term.Resign(whole); err != nil {
 		t.Error(err)
 	}
 }
@@ -169,36 +172,38 @@ func TestRegionUser(t *testing.T) {
 // The link's user follows the log and fences, and is refused everything else.
 func TestLinkUser(t *testing.T) {
 	g := startGuarded(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // what is refused where it must not be, or hangs, is an error
+	defer cancel()
 	region := g.must(users.Region)
-	term, err := region.Campaign(t.Context(), "c", "https://c:1")
+	term, err := region.Campaign(ctx, "c", "https://c:1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := term.Append(t.Context(), metastore.Guard{}, []byte("entry")); err != nil {
+	if err := term.Append(ctx, metastore.Guard{}, []byte("entry")); err != nil {
 		t.Fatal(err)
 	}
 	link := g.must(users.Link)
-	entries, err := link.Read(t.Context(), 1, 1<<20)
+	entries, err := link.Read(ctx, 1, 1<<20)
 	if err != nil || len(entries) != 1 {
 		t.Fatalf("read: %d entries, %v", len(entries), err)
 	}
-	if err := link.MayFence(t.Context()); err != nil {
+	if err := link.MayFence(ctx); err != nil {
 		t.Errorf("asked whether it may fence: %v", err)
 	}
-	pos, err := link.Position(t.Context())
+	pos, err := link.Position(ctx)
 	if err != nil || pos.Fence != nil {
 		t.Fatalf("the question has written a fence: %+v, %v", pos, err)
 	}
 	// What a coordinator does.
-	rctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
+	rctx, stop := context.WithTimeout(ctx, 10*time.Second)
+	defer stop()
 	if err := link.Register(rctx, &metalogpb.Agent{NodeId: 1}, true, func() {}); !errors.Is(err, metastore.ErrRefused) {
 		t.Errorf("register: %v", err)
 	}
 	// Each key by itself, put and deleted.
 	cfg := clientv3.Config{
 		Endpoints: []string{g.endpoint}, TLS: g.tls("region")("127.0.0.1"), Username: users.Link.Name, Password: users.Link.Password,
-		DialTimeout: 5 * time.Second, Logger: zap.NewNop(),
+		DialTimeout: 5 * time.Second, Context: ctx, Logger: zap.NewNop(),
 	}
 	raw, err := clientv3.New(cfg)
 	if err != nil {
@@ -207,25 +212,25 @@ func TestLinkUser(t *testing.T) {
 	defer func() { _ = raw.Close() }()
 	prefix := "/gnomon/" + g.cluster.String() + "/"
 	for _, key := range []string{"current", "head", "leader", "snapshot", "archive", "agents/1", pos.Incarnation + "/log/0000000000000002", "fence2", "fenc"} {
-		if _, err := raw.Put(t.Context(), prefix+key, "x"); err == nil || !strings.Contains(err.Error(), "permission denied") {
+		if _, err := raw.Put(ctx, prefix+key, "x"); err == nil || !strings.Contains(err.Error(), "permission denied") {
 			t.Errorf("put %s: %v", key, err)
 		}
-		if _, err := raw.Delete(t.Context(), prefix+key); err == nil || !strings.Contains(err.Error(), "permission denied") {
+		if _, err := raw.Delete(ctx, prefix+key); err == nil || !strings.Contains(err.Error(), "permission denied") {
 			t.Errorf("delete %s: %v", key, err)
 		}
 	}
 	for name, try := range map[string]func() error{
-		"a key of another cluster": func() error { _, err := raw.Get(t.Context(), "/gnomon/other/head"); return err },
-		"all keys":                 func() error { _, err := raw.Delete(t.Context(), "/", clientv3.WithPrefix()); return err },
-		"a user of its own":        func() error { _, err := raw.UserAdd(t.Context(), "x", "x"); return err },
-		"another role":             func() error { _, err := raw.UserGrantRole(t.Context(), users.Link.Name, "root"); return err },
-		"authentication off":       func() error { _, err := raw.AuthDisable(t.Context()); return err },
+		"a key of another cluster": func() error { _, err := raw.Get(ctx, "/gnomon/other/head"); return err },
+		"all keys":                 func() error { _, err := raw.Delete(ctx, "/", clientv3.WithPrefix()); return err },
+		"a user of its own":        func() error { _, err := raw.UserAdd(ctx, "x", "x"); return err },
+		"another role":             func() error { _, err := raw.UserGrantRole(ctx, users.Link.Name, "root"); return err },
+		"authentication off":       func() error { _, err := raw.AuthDisable(ctx); return err },
 		"the leader's lease": func() error {
-			leases, err := raw.Get(t.Context(), prefix+"leader")
+			leases, err := raw.Get(ctx, prefix+"leader")
 			if err != nil {
 				return nil //nolint:nilerr // it may read: this is no refusal
 			}
-			_, err = raw.Revoke(t.Context(), clientv3.LeaseID(leases.Kvs[0].Lease))
+			_, err = raw.Revoke(ctx, clientv3.LeaseID(leases.Kvs[0].Lease))
 			return err
 		},
 	} {
@@ -235,12 +240,55 @@ func TestLinkUser(t *testing.T) {
 	}
 	// And then what it is for.
 	fence := &metalogpb.Fence{Epoch: 10, Role: "fenced", By: "test"}
-	if err := link.WriteFence(t.Context(), fence); err != nil {
+	if err := link.WriteFence(ctx, fence); err != nil {
 		t.Fatal(err)
 	}
-	err = term.Append(t.Context(), metastore.Guard{Head: metastore.Head{Seq: 1, Hash: metastore.HashOf([]byte("entry"))}}, []byte("late"))
+	err = term.Append(ctx, metastore.Guard{Head: metastore.Head{Seq: 1, Hash: metastore.HashOf([]byte("entry"))}}, []byte("late"))
 	if !errors.Is(err, base.ErrFenced) {
 		t.Errorf("an append after the fence: %v", err)
+	}
+}
+
+// A connection is made by what the files hold then, for the name of its endpoint, however long the client is there.
+func TestCertificatesOfConnections(t *testing.T) {
+	g := startGuarded(t)
+	var mu sync.Mutex
+	names, cert := map[string]bool{}, ""
+	cfg := g.config("coordinator")
+	cfg.Endpoints = []string{g.endpoint, strings.Replace(g.endpoint, "127.0.0.1", "localhost", 1)}
+	right, none := g.tls("coordinator"), g.tls("")
+	cfg.TLS = func(name string) *tls.Config {
+		mu.Lock()
+		defer mu.Unlock()
+		names[name] = true
+		if cert == "" {
+			return none(name)
+		}
+		return right(name)
+	}
+	l, err := etcd.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	if _, err := l.Position(t.Context()); !errors.Is(err, base.ErrUnavailable) {
+		t.Fatalf("without a certificate: %v", err)
+	}
+	mu.Lock()
+	cert = "renewed"
+	mu.Unlock()
+	until := time.Now().Add(20 * time.Second)
+	for err = base.ErrUnavailable; errors.Is(err, base.ErrUnavailable) && time.Now().Before(until); {
+		_, err = l.Position(t.Context())
+	}
+	if !errors.Is(err, metastore.ErrRefused) { // it has no user
+		t.Errorf("with the renewed one: %v", err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	delete(names, "") // gRPC asks what kind of credentials they are
+	if len(names) != 2 || !names["127.0.0.1"] || !names["localhost"] {
+		t.Errorf("names that were to be verified: %v", names)
 	}
 }
 
