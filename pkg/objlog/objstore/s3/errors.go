@@ -19,7 +19,14 @@ import (
 // io.ErrUnexpectedEOF of a connection is not one of an object (invariant 3 of the package).
 type failure struct{ cause error }
 
-func (f failure) Error() string { return f.cause.Error() }
+// Error tells what to look at where the name of the store does not resolve. It may yet: whoever waits for a store waits on.
+func (f failure) Error() string {
+	var dns *net.DNSError
+	if errors.As(f.cause, &dns) && dns.IsNotFound {
+		return fmt.Sprintf("the store's name %s does not resolve: correct the endpoint in the bucket's URL, unless its DNS entry is still to come (%v)", dns.Name, f.cause)
+	}
+	return f.cause.Error()
+}
 
 // Is lets the caller's own cancellation be seen, and nothing else.
 func (f failure) Is(target error) bool {
