@@ -121,7 +121,7 @@ func TestPutFailures(t *testing.T) {
 
 // A name that does not resolve is told with what to do. It is waited for all the same: a store that starts may get its name late.
 func TestUnknownName(t *testing.T) {
-	s := newTestStore(t, clientFunc(failing(&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "store.test", IsNotFound: true}})), nil)
+	s := newTestStore(t, failing(&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "store.test", IsNotFound: true}}), nil)
 	_, getErr := s.Head(t.Context(), "k")
 	for _, err := range []error{s.Put(t.Context(), "k", objstore.Payload{[]byte("x")}), getErr} {
 		if !errors.Is(err, base.ErrUnavailable) || !strings.Contains(err.Error(), "store.test does not resolve: correct the endpoint in the bucket's URL") {
