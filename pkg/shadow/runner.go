@@ -45,6 +45,7 @@ type seen struct {
 	problem  string // why the source cannot be reached; empty when it can
 	// machine is the present stream's, or the last one's; nil before the first.
 	machine *Machine
+	sent    base.Seq // the last entry of the present stream, or of the last one, that was on its way to the machine
 	// What look takes of the machine: the event time of the oldest entry that was heard of and is not in the image, 0 when
 	// there is none; where the source's partitions end by such entries; how many bytes they name.
 	oldestTime int64
@@ -81,9 +82,11 @@ func NewRunner(cfg Config) *Runner {
 func (r *Runner) Run(ctx context.Context) error {
 	defer r.cfg.Metrics.watch(r)()
 	wait := retryMin
+	var doubted *metastore.Head // where the image was when a stream broke behind it
 	for ctx.Err() == nil {
 		started := r.cfg.Now()
 		err := r.once(ctx)
+		at, ahead := r.position()
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -92,6 +95,8 @@ func (r *Runner) Run(ctx context.Context) error {
 		case errors.Is(err, errRestart):
 			wait = retryMin
 			continue
+		case errors.Is(err, metastore.ErrChain) && ahead && (doubted == nil || *doubted != at):
+			doubted = &at
 		case errors.Is(err, metastore.ErrChain), errors.Is(err, base.ErrVersion), errors.Is(err, base.ErrCorrupt):
 			r.fault(ctx, err)
 		}
@@ -126,6 +131,23 @@ func (r *Runner) behind() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.seen.machine != nil && r.seen.machine.OldestTime() != 0
+}
+
+// position is where the confirmed image is, and whether the last stream had read on behind it.
+//
+// A chain that breaks there is not yet a fault. The walk: (1) The source loses its etcd; its last entries have been read here, and
+// wait for copies, but are not archived. (2) It is restored to what was archived, which the image has no more than. (3) What was read
+// ahead does not fit the restored log, but the image does: the link starts over from it, and goes on. Had the image more, the
+// next stream breaks too, while the image stands where it stood, and the link is FAULTED.
+func (r *Runner) position() (at metastore.Head, ahead bool) {
+	r.cfg.Metalog.With(func(st *state.State) {
+		if l := st.Link(r.cfg.Link); l != nil {
+			at = l.Info().Position
+		}
+	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return at, r.seen.machine != nil && max(r.seen.machine.Next()-1, r.seen.sent) > at.Seq
 }
 
 // fault enters a fault of the whole link into the log: the source is not what it was.
@@ -272,6 +294,7 @@ func (t *tailing) begin(ctx context.Context) error {
 	}
 	t.r.mu.Lock()
 	t.r.seen.machine = t.m
+	t.r.seen.sent = 0
 	t.r.mu.Unlock()
 	t.plan = plan
 	return nil

@@ -357,22 +357,3 @@ func TestVerify(t *testing.T) {
 		t.Fatalf("without the source: %v, %v", got, err)
 	}
 }
-
-// A source that was set back faults the link; nothing of its new history is applied.
-func TestSourceSetBack(t *testing.T) {
-	l := startLink(t)
-	l.atSource(func(a *region) { a.topic("x"); a.produce(to{"x", 0, 2, 'a'}) })
-	l.caughtUp()
-	var at base.Seq
-	l.b.With(func(st *state.State) { at = st.Link("l").Info().Position.Seq })
-	other := newRegion(t, 1)
-	other.topic("elsewhere")
-	for range 5 {
-		other.emit(&metalogpb.Event{Kind: &metalogpb.Event_Tick{Tick: &metalogpb.Tick{}}})
-	}
-	l.atSource(func(a *region) { a.seq, a.entries = other.seq, other.entries })
-	l.until("was faulted", func(x *state.Link) bool { return x.Info().Fault != "" })
-	l.until("stayed where it was", func(x *state.Link) bool {
-		return x.Info().Position.Seq == at && x.Image().TopicByName("elsewhere") == nil
-	})
-}

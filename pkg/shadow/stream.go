@@ -52,6 +52,9 @@ func (t *tailing) stream(ctx context.Context) error {
 		select {
 		case t.entries <- offered{raw, head}:
 			t.sent = raw.Seq
+			t.r.mu.Lock()
+			t.r.seen.sent = raw.Seq
+			t.r.mu.Unlock()
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()

@@ -157,7 +157,7 @@ func (l *linkRunner) tail() {
 
 // copy makes one attempt at one of the copies, whichever, under a number of its own.
 func (l *linkRunner) copy() {
-	if len(l.jobs) == 0 {
+	if len(l.jobs) == 0 || l.w.loss != nil && l.w.loss.slowsLink() {
 		return
 	}
 	i := l.w.rng.IntN(len(l.jobs))

@@ -31,6 +31,7 @@ type loss struct {
 	failOver       bool   // rather than give up what only B has
 	diverge        bool   // give it up
 	alone          bool   // do not wait for a B that does not answer
+	slow           bool   // the link's copies take longer than all of it
 }
 
 // newLoss gives one world in four the fault.
@@ -39,7 +40,7 @@ func newLoss(w *World, seed uint64) *loss {
 	if rng.IntN(4) > 0 {
 		return nil
 	}
-	l := &loss{w: w, rng: rng, at: 800 + rng.IntN(2500), failOver: rng.IntN(2) == 0, alone: rng.IntN(4) == 0}
+	l := &loss{w: w, rng: rng, at: 800 + rng.IntN(2500), failOver: rng.IntN(2) == 0, alone: rng.IntN(4) == 0, slow: rng.IntN(2) == 0}
 	if rng.IntN(2) == 0 {
 		l.back = 200 + rng.IntN(l.at-200)
 	}
@@ -50,6 +51,11 @@ func (l *loss) String() string { return "loss of etcd" }
 
 // open tells whether a lost log is to be restored still.
 func (l *loss) open() bool { return l.happened && !l.done }
+
+// slowsLink tells whether what the link has read waits for copies just now: it is in nobody's image when the log is lost.
+func (l *loss) slowsLink() bool {
+	return l.slow && l.w.faulty && !l.done && l.w.steps > l.at-300
+}
 
 // waits tells whether the failover of the world's plan has to wait: for the restore, and, as it must not take a forked image, until the
 // link has shown what it is.
