@@ -53,6 +53,9 @@ func (c *coord) checkArchive() error {
 func (c *coord) haltOn(err error) {
 	if errors.Is(err, replica.ErrAhead) {
 		c.r.w.logf("%s halts: %v", c, err)
+		if c.replica != nil {
+			c.keepTail(c.replica.Incarnation())
+		}
 		c.halted = true
 		if c.r.name == "a" && !c.r.down {
 			c.r.w.fail("K19: %s halts, though its etcd is sound: %v", c, err)
