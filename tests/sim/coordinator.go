@@ -154,7 +154,9 @@ func (c *coord) lead() {
 		c.steps.Tick()
 		c.collect()
 	case n == 17:
-		c.archiveStep()
+		if !c.r.w.loss.keepsFromArchive(c.r) {
+			c.archiveStep()
+		}
 	case n == 18:
 		c.watchPeer()
 	case n == 19:

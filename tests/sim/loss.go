@@ -32,6 +32,7 @@ type loss struct {
 	diverge        bool   // give it up
 	alone          bool   // do not wait for a B that does not answer
 	slow           bool   // the link's copies take longer than all of it
+	late           bool   // nothing is archived for a while before: the image has more than the archive
 }
 
 // newLoss gives one world in four the fault.
@@ -44,6 +45,7 @@ func newLoss(w *World, seed uint64) *loss {
 	if rng.IntN(2) == 0 {
 		l.back = 200 + rng.IntN(l.at-200)
 	}
+	l.late = !l.slow && rng.IntN(2) == 0
 	return l
 }
 
@@ -55,6 +57,11 @@ func (l *loss) open() bool { return l.happened && !l.done }
 // slowsLink tells whether what the link has read waits for copies just now: it is in nobody's image when the log is lost.
 func (l *loss) slowsLink() bool {
 	return l.slow && l.w.faulty && !l.done && l.w.steps > l.at-300
+}
+
+// keepsFromArchive tells whether the archive of the region stands still.
+func (l *loss) keepsFromArchive(r *Region) bool {
+	return l != nil && l.late && r == l.w.a && l.w.faulty && !l.happened && l.w.steps > l.at-700
 }
 
 // waits tells whether the failover of the world's plan has to wait: for the restore, and, as it must not take a forked image, until the
