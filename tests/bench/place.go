@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/gnomon-stream/gnomon/internal/process"
@@ -30,6 +31,7 @@ type place struct {
 	single  *cluster       // for what needs one region
 	buckets map[string]objstore.Store
 	keys    int
+	away    int // files that were put away
 	puts    *putLimit
 	besides map[string]*process.Process
 	clients map[shape]flow // of the generator, with PUTs beside it
@@ -121,7 +123,8 @@ func (p *place) bucket(ctx context.Context, name string) (objstore.Store, error)
 	return s, err
 }
 
-// empty deletes what lies in a bucket.
+// empty frees what lies in a bucket. In a directory files are cut and put away instead of deleted: for minutes after ext4 has deleted many, it
+// takes ten times as long to create one, and the next measurement would pay for it.
 func (p *place) empty(ctx context.Context, name string) error {
 	s, err := p.bucket(ctx, name)
 	if err != nil {
@@ -136,10 +139,34 @@ func (p *place) empty(ctx context.Context, name string) error {
 		for _, f := range found {
 			keys = append(keys, f.Key)
 		}
+		if p.server == nil {
+			if err := p.putAway(name, keys); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := s.Delete(ctx, keys...); err != nil {
 			return err
 		}
 	}
+}
+
+func (p *place) putAway(bucket string, keys []string) error {
+	away := filepath.Join(p.dir, "away")
+	if err := os.MkdirAll(away, 0o755); err != nil {
+		return err
+	}
+	for _, key := range keys {
+		path := filepath.Join(p.dir, "buckets", bucket, filepath.FromSlash(key))
+		if err := os.Truncate(path, 0); err != nil {
+			return err
+		}
+		p.away++
+		if err := os.Rename(path, filepath.Join(away, strconv.Itoa(p.away))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // programs are the store's process, if it has one.
