@@ -35,7 +35,6 @@ func (c *Coordinator) archiveLoop(ctx context.Context, term metastore.Term) erro
 		a.snapshot = base.Seq(pos.Snapshot.Seq)
 	}
 	c.metrics.snapshotSeq.Set(float64(a.snapshot))
-	c.metrics.archivedAt.Store(c.cfg.Now().UnixNano()) // how old it is is not known: from now on it is
 	defer a.savers.Wait()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()

@@ -228,6 +228,7 @@ func (c *Coordinator) lead(ctx context.Context) error {
 	over := make(chan struct{})
 	c.over.Store(&over)
 	defer close(over)
+	c.metrics.archivedAt.Store(c.cfg.Now().UnixNano()) // how old the archive is is not known: from now on it is
 	c.leading.Store(true)
 	defer c.leading.Store(false)
 	c.metrics.leading.Set(1)
