@@ -14,7 +14,8 @@
 //	F4 of readers that miss one block at one time, one asks the store; its end of patience is not the others'.
 //	F5 a block counts for the base offset, epoch and length that it was made for. Asked for others, it is read anew.
 //	F6 what is loaded ahead of its readers gives no error and takes no room that readers hold, and at most half of the cache until it
-//	   is asked for: a load that fails is given up, and who needs the span asks the store.
+//	   is asked for, besides the buffers of GETs of several spans while they are filled: a load that fails is given up, and who needs
+//	   the span asks the store.
 //
 // # Concurrency
 //
