@@ -86,13 +86,14 @@ func New(cfg Config) (*Agent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("agent %d: %w", cfg.Advertise.NodeID, err)
 	}
+	a.fetcher = fetcher.New(fetcher.Config{Store: reads, CacheBytes: cfg.CacheBytes, Logger: cfg.Logger, Registerer: cfg.Registerer})
+	end := newTail(a.fetcher, a.view, cfg.Now)
 	a.appender = appender.New(cfg.Appender, appender.Deps{
 		Store: cfg.Store, Committer: committer{cfg.Coordinator, cfg.Advertise.NodeID}, Logger: cfg.Logger, Now: cfg.Now, Registerer: cfg.Registerer,
-		Hedges: hedges, Trace: cfg.Trace,
+		Hedges: hedges, Trace: cfg.Trace, Keep: end.keep,
 	})
-	a.fetcher = fetcher.New(fetcher.Config{Store: reads, CacheBytes: cfg.CacheBytes, Logger: cfg.Logger, Registerer: cfg.Registerer})
 	a.server, err = kafkaapi.New(cfg.Kafka, kafkaapi.Deps{
-		Catalog: a.catalog, Appender: produce{a.appender}, Reader: &reader{view: a.view, fetcher: a.fetcher}, Controller: cfg.Coordinator,
+		Catalog: a.catalog, Appender: produce{a.appender}, Reader: &reader{view: a.view, fetcher: a.fetcher, tail: end}, Controller: cfg.Coordinator,
 		Logger: cfg.Logger, Registerer: cfg.Registerer, Clock: cfg.Now, Trace: cfg.Trace,
 	})
 	if err != nil {

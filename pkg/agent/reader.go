@@ -17,6 +17,7 @@ import (
 type reader struct {
 	view    *View
 	fetcher *fetcher.Fetcher
+	tail    *tail
 }
 
 func (r *reader) Changed(partitions []base.TopicPartition) (<-chan struct{}, func()) {
@@ -109,6 +110,9 @@ func (r *reader) fill(ctx context.Context, tp base.TopicPartition, l located, re
 		if offset <= sp.Last {
 			break // the next batch does not fit any more; a later and smaller one must not come before it
 		}
+	}
+	if offset == l.part.End {
+		r.tail.note(tp)
 	}
 	return res, nil
 }

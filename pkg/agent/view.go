@@ -77,6 +77,13 @@ func (v *View) Changed(partitions []base.TopicPartition) (<-chan struct{}, func(
 	return w.ch, func() { v.forget(w, partitions) }
 }
 
+// awaited tells whether somebody waits for a change of the partition.
+func (v *View) awaited(tp base.TopicPartition) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(v.waiters[tp]) > 0
+}
+
 func (v *View) forget(w *waiter, partitions []base.TopicPartition) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

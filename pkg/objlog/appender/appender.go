@@ -89,6 +89,14 @@ type Deps struct {
 	Registerer prometheus.Registerer // nil means no metrics
 	Trace      *trace.Tracer         // nil means none
 	Hedges     *hedge.Metrics        // nil means none
+	// Keep copies what is about to be stored of a partition, if somebody here will read it at once; else it returns nil. nil means never.
+	Keep func(tp base.TopicPartition, batches objstore.Payload) Kept
+}
+
+// Kept is a copy of an extent. It ends by one call: of Stored before the extent is committed, or of Drop.
+type Kept interface {
+	Stored(object base.ObjectID, position int64)
+	Drop()
 }
 
 // Appender is the write path of one agent.

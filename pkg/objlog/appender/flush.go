@@ -86,7 +86,10 @@ func (a *Appender) upload(ctx context.Context, f *flush) (built segment.Built, s
 	start := a.deps.Now()
 	ctx, cancel := context.WithTimeout(ctx, f.oldest.Add(a.cfg.ProduceTimeout).Sub(start))
 	defer cancel()
-	built, spare, err = a.put(ctx, f.id, f.spare, batches)
+	built = a.build(f.id, batches)
+	kept := a.keep(built)
+	spare, err = a.put(ctx, f, built, batches)
+	kept.settle(f.stands(spare), err == nil)
 	if err != nil {
 		return built, false, fmt.Errorf("upload segment %s: %w: %w", f.id, base.ErrUnavailable, err)
 	}
@@ -96,25 +99,34 @@ func (a *Appender) upload(ctx context.Context, f *flush) (built segment.Built, s
 	return built, spare, nil
 }
 
-// put stores the batches as the object id, and as the one with the spare number too when that takes long (walk 11 of the package comment).
-// Both have the same extents.
-func (a *Appender) put(ctx context.Context, id base.ObjectID, spare base.ObjectNumber, batches []segment.Batch) (segment.Built, bool, error) {
-	build := func(id base.ObjectID) segment.Built {
-		return segment.Build(segment.Header{Cluster: a.cfg.Cluster, Session: id.Session, Number: id.Number}, batches)
-	}
-	built := build(id)
+func (a *Appender) build(id base.ObjectID, batches []segment.Batch) segment.Built {
+	return segment.Build(segment.Header{Cluster: a.cfg.Cluster, Session: id.Session, Number: id.Number}, batches)
+}
+
+// put stores what was built, and the same batches under the spare number too when that takes long (walk 11 of the package comment). Both
+// have the same extents. spare tells that the second one stands.
+func (a *Appender) put(ctx context.Context, f *flush, built segment.Built, batches []segment.Batch) (spare bool, err error) {
 	first := func(ctx context.Context) error {
-		return objstore.PutSettled(ctx, a.deps.Store, id.Key(), built.Payload)
+		return objstore.PutSettled(ctx, a.deps.Store, f.id.Key(), built.Payload)
 	}
-	if spare == 0 {
-		return built, false, first(ctx)
+	if f.spare == 0 {
+		return false, first(ctx)
 	}
 	out, err := a.cfg.Hedge.Do(ctx, first, func(ctx context.Context) error {
-		second := base.ObjectID{Session: id.Session, Number: spare}
-		return objstore.PutSettled(ctx, a.deps.Store, second.Key(), build(second).Payload)
+		second := f.stands(true)
+		return objstore.PutSettled(ctx, a.deps.Store, second.Key(), a.build(second, batches).Payload)
 	})
 	a.deps.Hedges.Count(objstore.OpPut, out)
-	return built, out.Won, err
+	return out.Won, err
+}
+
+// stands is the object that holds the flush's batches.
+func (f *flush) stands(spare bool) base.ObjectID {
+	id := f.id
+	if spare {
+		id.Number = f.spare
+	}
+	return id
 }
 
 // digest computes the batches' digests, on several cores when that is shorter by more than it costs: SHA-256 takes some

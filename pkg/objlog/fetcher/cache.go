@@ -64,6 +64,11 @@ type cache struct {
 	table map[key]*list.Element
 	loads map[loadKey]*load
 	freed chan struct{} // closed when there may be room that was not there before
+
+	// What this process wrote and nobody has read, the oldest first; writtenBytes, a part of bytes, counts also what is being copied.
+	written      map[key]*list.Element
+	writtenOrder *list.List // of *written
+	writtenBytes int64
 }
 
 // loadKey tells apart what F5 tells apart, so that nobody waits for a block that does not fit.
@@ -75,7 +80,10 @@ type loadKey struct {
 }
 
 func newCache(limit int64) *cache {
-	return &cache{max: limit, used: list.New(), table: map[key]*list.Element{}, loads: map[loadKey]*load{}, freed: make(chan struct{})}
+	return &cache{
+		max: limit, used: list.New(), table: map[key]*list.Element{}, loads: map[loadKey]*load{}, freed: make(chan struct{}),
+		written: map[key]*list.Element{}, writtenOrder: list.New(),
+	}
 }
 
 // found is what lookup found: one of block and load, or neither.
@@ -84,6 +92,8 @@ type found struct {
 	first bool   // the block was loaded ahead, and nobody has asked for it before
 	load  *load  // to wait for, or to carry out and to finish if it is mine
 	mine  bool
+	// written: there is neither, but this process wrote the span, and has it.
+	written bool
 }
 
 // lookup returns the block, or the load to wait for. When there is neither, and the caller has reserved room, it gets a load of its own.
@@ -101,7 +111,7 @@ func (c *cache) lookup(r *Request, reserved bool) found {
 		return found{load: l}
 	}
 	if !reserved {
-		return found{}
+		return found{written: c.isWritten(r)}
 	}
 	return found{load: c.newLoad(r), mine: true}
 }
@@ -141,7 +151,7 @@ func (c *cache) begin(r *Request) (l *load, room bool) {
 	if c.max < 0 {
 		return nil, false
 	}
-	if c.block(r) != nil || c.loads[r.loadKey()] != nil {
+	if c.block(r) != nil || c.loads[r.loadKey()] != nil || c.isWritten(r) {
 		return nil, true
 	}
 	n := c.reservation(r)
@@ -202,7 +212,8 @@ func (c *cache) reserve(ctx context.Context, r *Request) error {
 	}
 }
 
-// makeRoom takes blocks that nobody holds off the table, the least recently used first, until n bytes fit. The caller holds mu.
+// makeRoom takes blocks that nobody holds off the table, the least recently used first, and then what was written, until n bytes fit. The
+// caller holds mu.
 func (c *cache) makeRoom(n int64) bool {
 	for e := c.used.Back(); e != nil && c.bytes+n > c.max; {
 		before := e.Prev()
@@ -210,6 +221,9 @@ func (c *cache) makeRoom(n int64) bool {
 			c.remove(e)
 		}
 		e = before
+	}
+	for c.bytes+n > c.max && c.writtenOrder.Len() > 0 {
+		c.forgetOldestWritten()
 	}
 	return c.bytes+n <= c.max
 }

@@ -16,6 +16,8 @@
 //	F6 what is loaded ahead of its readers gives no error and takes no room that readers hold, and at most half of the cache until it
 //	   is asked for, besides the buffers of GETs of several spans while they are filled: a load that fails is given up, and who needs
 //	   the span asks the store.
+//	F7 what this process writes is kept for its first reader, if that is asked for, in at most a quarter of the cache. A copy is checked and
+//	   patched as what comes from the bucket is, by what the metalog says of the span; if it does not fit, the bucket is asked.
 //
 // # Concurrency
 //

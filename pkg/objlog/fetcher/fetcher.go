@@ -143,7 +143,7 @@ func (f *Fetcher) block(ctx context.Context, r *Request) (*block, error) {
 	}
 	for {
 		at := f.cache.lookup(r, reserved)
-		if r.Cold != nil && (at.block == nil || at.first) {
+		if r.Cold != nil && (at.block == nil || at.first) && !at.written && !at.mine {
 			r.Cold()
 			if r.Cold = nil; at.block == nil && at.load == nil {
 				continue
@@ -158,7 +158,6 @@ func (f *Fetcher) block(ctx context.Context, r *Request) (*block, error) {
 			}
 			return b, nil
 		case at.mine:
-			f.metrics.misses.Inc()
 			return f.carryOut(ctx, r, l)
 		case l == nil:
 			if err := f.cache.reserve(ctx, r); err != nil {
@@ -189,6 +188,14 @@ func (f *Fetcher) carryOut(ctx context.Context, r *Request, l *load) (b *block, 
 		}
 		f.cache.finish(r, l, b, err)
 	}()
+	if data := f.cache.takeWritten(r); data != nil {
+		if b, err := newBlock(data, r.Base, r.Epoch); err == nil {
+			f.metrics.hits.Inc()
+			f.metrics.written.Inc()
+			return b, nil
+		}
+	}
+	f.metrics.misses.Inc()
 	data := make([]byte, r.Length)
 	if err := f.store.GetRange(ctx, r.Object.Key(), r.Position, data); err != nil {
 		if errors.Is(err, io.ErrUnexpectedEOF) {

@@ -11,6 +11,8 @@ type metrics struct {
 	misses prometheus.Counter
 	ahead  prometheus.Counter
 	read   prometheus.Counter // bytes
+	// written is a part of hits.
+	written prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer, c *cache, logger *slog.Logger) *metrics {
@@ -22,6 +24,8 @@ func newMetrics(reg prometheus.Registerer, c *cache, logger *slog.Logger) *metri
 		misses: counter("cache_misses_total", "Spans read from the bucket."),
 		ahead:  counter("ahead_total", "Spans read from the bucket ahead of their readers; misses count them too."),
 		read:   counter("read_bytes_total", "Bytes read from the bucket."),
+
+		written: counter("written_total", "Spans read as this agent has just written them, without the bucket; hits count them too."),
 	}
 	if reg == nil {
 		return m
@@ -29,7 +33,7 @@ func newMetrics(reg prometheus.Registerer, c *cache, logger *slog.Logger) *metri
 	held := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: "gnomon", Subsystem: "fetcher", Name: "cache_bytes", Help: "Bytes that the cache holds.",
 	}, func() float64 { return float64(c.size()) })
-	for _, x := range []prometheus.Collector{m.hits, m.misses, m.ahead, m.read, held} {
+	for _, x := range []prometheus.Collector{m.hits, m.misses, m.ahead, m.read, m.written, held} {
 		if err := reg.Register(x); err != nil {
 			logger.Warn("metric of the fetcher is not registered", "error", err)
 		}

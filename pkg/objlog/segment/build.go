@@ -2,6 +2,7 @@ package segment
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
@@ -28,6 +29,20 @@ type Built struct {
 	Size    int64
 	Extents []*metalogpb.ExtentMeta // for the commit
 	Order   []Place                 // parallel to the batches given
+}
+
+// Each gives the extents, and the bytes of their batches in the payload.
+func (out *Built) Each() iter.Seq2[*metalogpb.ExtentMeta, objstore.Payload] {
+	return func(yield func(*metalogpb.ExtentMeta, objstore.Payload) bool) {
+		rest := out.Payload[1:] // behind the header
+		for _, e := range out.Extents {
+			n := len(e.Batches)
+			if !yield(e, rest[:n:n]) {
+				return
+			}
+			rest = rest[n:]
+		}
+	}
 }
 
 // Build lays the batches out: sorted by topic id and partition, those of one partition in the order given.
