@@ -38,7 +38,7 @@ func (w *waiter) fire() { w.once.Do(func() { close(w.ch) }) }
 func NewView(source replica.Source, objects archive.Objects, head Header, logger *slog.Logger) *View {
 	v := &View{head: head, waiters: map[base.TopicPartition]map[*waiter]struct{}{}}
 	v.replica = replica.New(replica.Config{
-		Source: source, Objects: objects, Serving: true, Logger: logger,
+		Source: source, Objects: objects, Serving: true, AwaitRestore: true, Logger: logger,
 		Applied: func(_ metastore.RawEntry, _ *metalogpb.Entry, c state.Changes) { v.wake(c) },
 		Reset:   func(*state.State) { v.wake(state.Changes{Catalog: true}) },
 	})

@@ -108,9 +108,14 @@ func (r *Replica) recognise(ctx context.Context) error {
 	case err != nil:
 		return err
 	case incarnation != "" && pos.Incarnation != incarnation:
-		return fmt.Errorf("the metalog is of incarnation %q, and was of %q: %w", pos.Incarnation, incarnation, metastore.ErrChain)
+		err = fmt.Errorf("the metalog is of incarnation %q, and was of %q: %w", pos.Incarnation, incarnation, metastore.ErrChain)
 	case pos.Head.Seq < have.Seq, pos.Head.Seq == have.Seq && pos.Head.Hash != have.Hash:
-		return fmt.Errorf("the metalog ends at seq %d, and was at %d: %w", pos.Head.Seq, have.Seq, metastore.ErrChain)
+		err = fmt.Errorf("the metalog ends at seq %d, and was at %d: %w", pos.Head.Seq, have.Seq, metastore.ErrChain)
+	default:
+		return nil
 	}
-	return nil
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.broken = true
+	return err
 }

@@ -1,6 +1,7 @@
 package replica_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -39,6 +40,32 @@ func TestSilentSwap(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An agent's replica outlives the loss: it stays as it is, answers nothing that needs the head (R2), and goes on when etcd has all again.
+func TestAwaitRestore(t *testing.T) {
+	cl := newCluster(t)
+	cl.topics(3)
+	cl.archive(4)
+	backup := cl.server.Backup()
+	cl.topics(3)
+	cl.archive(7)
+	all := cl.server.Backup()
+	f := cl.followAs(replica.Config{AwaitRestore: true}, nil)
+	f.reach(cl)
+	cl.server.SetTo(backup)
+	answers := func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		return f.WaitFor(ctx, 4) == nil
+	}
+	eventually(t, func() bool { return !answers() })
+	time.Sleep(500 * time.Millisecond) // more than once round
+	if answers() || f.State().Head() != cl.seq.Head() || len(f.ended) > 0 {
+		t.Errorf("at seq %d, answers: %t, ended: %t", f.State().Head().Seq, answers(), len(f.ended) > 0)
+	}
+	cl.server.SetTo(all)
+	f.reach(cl)
 }
 
 // A log that was restored is followed on by who has no more of it than was archived, and loaded anew by who has.

@@ -35,6 +35,9 @@ type Config struct {
 	// Lost, if set, is called when the log turns out to lack entries that the replica has applied, before it starts over: the last
 	// chance to keep them.
 	Lost func(ctx context.Context)
+	// AwaitRestore has a replica stay as it is while the bucket's archive knows more of the log than etcd does (ErrAhead), until etcd was
+	// restored: an agent's, which serves reads meanwhile. Without it Run fails: a coordinator must not lead.
+	AwaitRestore bool
 	// LookEvery is how long the log may be silent before the replica looks whether it is still the same; 0 means 3 s.
 	LookEvery time.Duration
 }
@@ -48,6 +51,7 @@ type Replica struct {
 	applied base.Seq
 	changed chan struct{} // closed and replaced at each apply
 	loaded  bool
+	broken  bool // the log is not the one that the state is of: see WaitFor
 }
 
 // New returns a replica that has loaded nothing yet.
@@ -95,11 +99,12 @@ func (r *Replica) With(fn func(*state.State)) {
 	fn(r.st)
 }
 
-// WaitFor waits until the entry seq is applied, or ctx ends (base.ErrUnavailable).
+// WaitFor waits until the entry seq is applied, or ctx ends (base.ErrUnavailable). The entries of a log that was lost do not count: who asks
+// has seq from the log that there is now.
 func (r *Replica) WaitFor(ctx context.Context, seq base.Seq) error {
 	for {
 		r.mu.Lock()
-		done, changed := r.loaded && r.applied >= seq, r.changed
+		done, changed := r.loaded && !r.broken && r.applied >= seq, r.changed
 		r.mu.Unlock()
 		if done {
 			return nil
@@ -116,23 +121,29 @@ func (r *Replica) WaitFor(ctx context.Context, seq base.Seq) error {
 // cannot understand (base.ErrVersion) or on corruption.
 func (r *Replica) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		err := r.loadAndFollow(ctx)
+		err, pause := r.loadAndFollow(ctx), retryAfter
 		switch {
 		case ctx.Err() != nil:
 			return nil
+		case r.cfg.AwaitRestore && errors.Is(err, ErrAhead):
+			pause = restoreAfter
 		case errors.Is(err, base.ErrVersion), errors.Is(err, base.ErrCorrupt) && !errors.Is(err, metastore.ErrChain):
 			return fmt.Errorf("metalog replica halts: %w", err)
 		}
 		r.cfg.Logger.Warn("metalog replica starts over", "error", err, "applied", r.Applied())
 		select {
 		case <-ctx.Done():
-		case <-time.After(retryAfter):
+		case <-time.After(pause):
 		}
 	}
 	return nil
 }
 
-const retryAfter = 200 * time.Millisecond
+const (
+	retryAfter = 200 * time.Millisecond
+	// restoreAfter is how often it is looked whether etcd was restored.
+	restoreAfter = 2 * time.Second
+)
 
 func (r *Replica) loadAndFollow(ctx context.Context) error {
 	if err := r.load(ctx); err != nil {
@@ -185,7 +196,7 @@ func (r *Replica) load(ctx context.Context) error {
 		return err
 	}
 	r.mu.Lock()
-	r.st, r.applied, r.loaded = st, st.Head().Seq, true
+	r.st, r.applied, r.loaded, r.broken = st, st.Head().Seq, true, false
 	r.signal()
 	r.mu.Unlock()
 	if r.cfg.Reset != nil {

@@ -193,20 +193,24 @@ func (s *switchable) fault(op string, phase memory.Phase) error {
 func (c *cluster) follow(serving bool) *follower { return c.followFrom(serving, nil) }
 
 func (c *cluster) followFrom(serving bool, asked func()) *follower {
+	return c.followAs(replica.Config{Serving: serving}, asked)
+}
+
+// followAs starts a replica of the kind that cfg says.
+func (c *cluster) followAs(cfg replica.Config, asked func()) *follower {
 	f := &follower{t: c.t, ended: make(chan error, 1), cut: &switchable{asked: asked}}
-	f.Replica = replica.New(replica.Config{
-		Source: c.server.Open(f.cut.fault), Objects: c.objects, Serving: serving, Logger: slog.New(slog.DiscardHandler), LookEvery: 100 * time.Millisecond,
-		Applied: func(raw metastore.RawEntry, _ *metalogpb.Entry, _ state.Changes) {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			f.applied = append(f.applied, raw.Seq)
-		},
-		Reset: func(st *state.State) {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			f.resets, f.applied = append(f.resets, st.Head().Seq), nil
-		},
-	})
+	cfg.Source, cfg.Objects, cfg.Logger, cfg.LookEvery = c.server.Open(f.cut.fault), c.objects, slog.New(slog.DiscardHandler), 100*time.Millisecond
+	cfg.Applied = func(raw metastore.RawEntry, _ *metalogpb.Entry, _ state.Changes) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.applied = append(f.applied, raw.Seq)
+	}
+	cfg.Reset = func(st *state.State) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.resets, f.applied = append(f.resets, st.Head().Seq), nil
+	}
+	f.Replica = replica.New(cfg)
 	ctx, stop := context.WithCancel(c.t.Context())
 	go func() { f.ended <- f.Run(ctx) }()
 	c.t.Cleanup(func() {
