@@ -111,7 +111,7 @@ func (r *reader) fill(ctx context.Context, tp base.TopicPartition, l located, re
 			break // the next batch does not fit any more; a later and smaller one must not come before it
 		}
 	}
-	if offset == l.part.End {
+	if offset == l.part.End && res.Bytes > 0 { // who found nothing will wait, and is seen there
 		r.tail.note(tp)
 	}
 	return res, nil

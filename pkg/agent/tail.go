@@ -33,7 +33,7 @@ func newTail(f *fetcher.Fetcher, view *View, now func() time.Time) *tail {
 	return &tail{fetcher: f, view: view, now: now, seen: map[base.TopicPartition]time.Time{}, sweep: tailSweepMin}
 }
 
-// note says that a reader has all that the partition has.
+// note says that a reader has read all that the partition has.
 func (t *tail) note(tp base.TopicPartition) {
 	now := t.now()
 	t.mu.Lock()
