@@ -23,7 +23,7 @@ type EtcdAccess struct {
 func (a EtcdAccess) config(cfg etcd.Config) etcd.Config {
 	cfg.Username, cfg.Password = a.User, a.Password
 	if a.TLS != nil {
-		cfg.TLS = func(name string) *tls.Config { return a.TLS.Client(name) }
+		cfg.TLS = func(name string) *tls.Config { return a.TLS.Client(name, tlsfiles.AnyServer) }
 	}
 	return cfg
 }
@@ -81,7 +81,7 @@ func knock(ctx context.Context, endpoints []string, set *tlsfiles.Set) error {
 	defer cancel()
 	answers := make(chan error, len(endpoints))
 	for _, e := range endpoints {
-		go func() { answers <- tlsfiles.Probe(ctx, e, set) }() // ends with ctx
+		go func() { answers <- tlsfiles.Probe(ctx, e, set, tlsfiles.AnyServer) }() // ends with ctx
 	}
 	var away, refused []error
 	for range endpoints {

@@ -58,35 +58,43 @@ func (o otherRegion) Describe(context.Context, *connect.Request[adminpb.Describe
 	return connect.NewResponse(&adminpb.DescribeResponse{TookOver: map[string]int32{o.of.String(): 10}}), nil
 }
 
-// The other region is asked with what it wants to see and by its own authority: with the region's own set it is out of reach, and says nothing.
+// The other region is asked with what it wants to see and by its own authority: with the region's own set it is out of reach, and says nothing. What
+// an agent there says does not count.
 func TestPeerTLS(t *testing.T) {
 	own, theirs := t.TempDir(), t.TempDir()
 	makeCerts(t, own)
 	makeCerts(t, theirs)
 	id := base.ClusterID{1}
-	g := newGuard(Security{TLS: setOf(t, theirs, "coordinator", time.Now)}, slog.New(slog.DiscardHandler), time.Now)
-	path, h := adminpbconnect.NewSourceServiceHandler(otherRegion{of: id})
-	mux := http.NewServeMux()
-	mux.Handle(path, g.allow(source, h))
-	server := httptest.NewUnstartedServer(mux)
-	server.TLS, server.EnableHTTP2 = g.TLS.Server(), true
-	server.Config.ErrorLog = slog.NewLogLogger(slog.NewTextHandler(io.Discard, nil), slog.LevelError)
-	server.StartTLS()
-	defer server.Close()
+	serve := func(name string) string {
+		g := newGuard(Security{TLS: setOf(t, theirs, name, time.Now)}, slog.New(slog.DiscardHandler), time.Now)
+		path, h := adminpbconnect.NewSourceServiceHandler(otherRegion{of: id})
+		mux := http.NewServeMux()
+		mux.Handle(path, g.allow(source, h))
+		server := httptest.NewUnstartedServer(mux)
+		server.TLS, server.EnableHTTP2 = g.TLS.Server(), true
+		server.Config.ErrorLog = slog.NewLogLogger(slog.NewTextHandler(io.Discard, nil), slog.LevelError)
+		server.StartTLS()
+		t.Cleanup(server.Close)
+		return server.URL
+	}
+	url, impostor := serve("coordinator"), serve("agent")
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	for name, x := range map[string]struct {
 		set  *tlsfiles.Set
 		want base.Epoch
+		urls []string
 	}{
-		"theirs":        {setOf(t, theirs, "region", time.Now), 10},
-		"our own":       {nil, 0},
-		"a monitor's":   {setOf(t, theirs, "monitor", time.Now), 0},
-		"none":          {setOf(t, theirs, "", time.Now), 0},
-		"our authority": {setOf(t, own, "region", time.Now), 0},
+		"theirs":              {setOf(t, theirs, "region", time.Now), 10, []string{url}},
+		"our own":             {nil, 0, []string{url}},
+		"a monitor's":         {setOf(t, theirs, "monitor", time.Now), 0, []string{url}},
+		"none":                {setOf(t, theirs, "", time.Now), 0, []string{url}},
+		"our authority":       {setOf(t, own, "region", time.Now), 0, []string{url}},
+		"theirs, of an agent": {setOf(t, theirs, "region", time.Now), 0, []string{impostor}},
+		"theirs, of both":     {setOf(t, theirs, "region", time.Now), 10, []string{impostor, url}},
 	} {
 		c := &Coordinator{http: remote.NewHTTP(setOf(t, own, "coordinator", time.Now)), cfg: CoordinatorConfig{
-			PeerURLs: func() ([]string, error) { return []string{server.URL}, nil }, PeerTLS: x.set, Identity: coordinator.Identity{ClusterID: id},
+			PeerURLs: func() ([]string, error) { return x.urls, nil }, PeerTLS: x.set, Identity: coordinator.Identity{ClusterID: id},
 		}}
 		if got, err := c.peer().TookOver(ctx); got != x.want || (err == nil) != (x.want > 0) {
 			t.Errorf("with the set %s: epoch %d, %v", name, got, err)

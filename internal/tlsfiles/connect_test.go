@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/gnomon-stream/gnomon/internal/tlsfiles"
 )
 
 // Versions of TLS before 1.2 are spoken at neither end.
@@ -19,7 +21,7 @@ func TestOldVersions(t *testing.T) {
 	ours := open(t, files(dir, "coordinator"), c, io.Discard)
 	addr, _ := listen(t, ours)
 	for version, want := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
-		cfg := ours.Client("127.0.0.1")
+		cfg := ours.Client("127.0.0.1", tlsfiles.AnyServer)
 		cfg.MinVersion, cfg.MaxVersion = version, version
 		conn, err := (&tls.Dialer{Config: cfg}).DialContext(t.Context(), "tcp", addr)
 		if err == nil {
@@ -62,7 +64,7 @@ func TestServerName(t *testing.T) {
 	}
 	client := open(t, files(dir, "agent"), c, io.Discard)
 	for name, want := range map[string]bool{"localhost:1": true, "127.0.0.1:1": true, "127.0.0.2:1": false, "coordinator.example:1": false} {
-		conn, err := client.Dialer(dial)(t.Context(), "tcp", name)
+		conn, err := client.Dialer(dial, tlsfiles.AnyServer)(t.Context(), "tcp", name)
 		if err == nil {
 			_ = conn.Close()
 		}
@@ -85,7 +87,7 @@ func TestSilentServer(t *testing.T) {
 	defer func() { _ = silent.Close() }()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	conn, err := open(t, files(dir, "agent"), c, io.Discard).Dialer((&net.Dialer{}).DialContext)(ctx, "tcp", silent.Addr().String())
+	conn, err := open(t, files(dir, "agent"), c, io.Discard).Dialer((&net.Dialer{}).DialContext, tlsfiles.AnyServer)(ctx, "tcp", silent.Addr().String())
 	if err == nil {
 		_ = conn.Close()
 	}

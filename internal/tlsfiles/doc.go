@@ -13,8 +13,8 @@
 //	   goroutine.
 //	F2 what cannot be read, does not fit together or is out of date is not taken: what was there before stays, and a
 //	   warning says so, once for each state of the files.
-//	F3 both ends verify: a client the name and the chain of the server, a server the chain of each certificate that is
-//	   shown. TLS 1.2 at least; sessions are not resumed, so each connection is verified anew.
+//	F3 both ends verify: a client the name, the chain and the role of the server before it shows or sends anything of its own, a
+//	   server the chain of each certificate that is shown. TLS 1.2 at least; sessions are not resumed, so each connection is verified anew.
 //	F4 no key and no token is in an error, a log line or a String.
 //
 // # Walk: cert and key are renewed one after the other

@@ -20,10 +20,10 @@ func (e *RefusedError) Error() string { return e.Err.Error() }
 // Unwrap gives the cause.
 func (e *RefusedError) Unwrap() error { return e.Err }
 
-// Probe finds out whether a gRPC server answers at a URL, and, for https, whether it and the set accept each other: a
+// Probe finds out whether a gRPC server of one of the roles answers at a URL, and, for https, whether it and the set accept each other: a
 // *RefusedError if they do not. gRPC itself tries on until a deadline, which then hides why. With TLS 1.3 a server judges
 // the client's certificate only after the handshake, so the first byte of its answer counts.
-func Probe(ctx context.Context, rawURL string, set *Set) error {
+func Probe(ctx context.Context, rawURL string, set *Set, servers Servers) error {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return fmt.Errorf("endpoint %q: %w", rawURL, err)
@@ -37,7 +37,7 @@ func Probe(ctx context.Context, rawURL string, set *Set) error {
 		return raw.Close()
 	}
 	given := func(context.Context, string, string) (net.Conn, error) { return raw, nil }
-	c, err := set.Dialer(given, "h2")(ctx, "tcp", u.Host)
+	c, err := set.Dialer(given, servers, "h2")(ctx, "tcp", u.Host)
 	if err != nil {
 		return &RefusedError{err}
 	}

@@ -2,6 +2,7 @@ package tlsfiles
 
 import (
 	"crypto/x509"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -36,4 +37,37 @@ func RolesOf(cert *x509.Certificate) (roles []Role, named bool) {
 		}
 	}
 	return roles, named
+}
+
+// Servers are the roles of those that a client trusts to answer; none: a server that is none of ours, as an etcd, whose name and chain
+// have to do.
+type Servers []Role
+
+// Who is dialed. Nothing inside asks agents; an operator asks whether one is ready.
+var (
+	AnyServer    Servers
+	Coordinators = Servers{Coordinator}
+	Processes    = Servers{Coordinator, Agent}
+)
+
+// RoleError says that a server is one of the authority's, and not what was dialed: an agent that poses as a coordinator.
+type RoleError struct {
+	Subject string // of the certificate that it shows
+	Has     []Role
+	Want    Servers
+}
+
+// Error says what was met, and what to correct.
+func (e *RoleError) Error() string {
+	return fmt.Sprintf("the server's certificate %q has the roles %q, and only %q may answer here: correct the address, or give that process a certificate of its role",
+		e.Subject, e.Has, e.Want)
+}
+
+// check refuses a server's certificate that names roles, and none of those. One that names none is not restricted, as everywhere.
+func (s Servers) check(cert *x509.Certificate) error {
+	roles, named := RolesOf(cert)
+	if len(s) == 0 || !named || slices.ContainsFunc(roles, func(r Role) bool { return slices.Contains(s, r) }) {
+		return nil
+	}
+	return &RoleError{Subject: cert.Subject.CommonName, Has: roles, Want: s}
 }

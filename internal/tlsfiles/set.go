@@ -111,10 +111,11 @@ func (s *Set) Server() *tls.Config {
 	}
 }
 
-// Client is the configuration of one connection to a server of that name.
-func (s *Set) Client(serverName string, protocols ...string) *tls.Config {
+// Client is the configuration of one connection to a server of that name, and of one of the roles.
+func (s *Set) Client(serverName string, servers Servers, protocols ...string) *tls.Config {
 	m := s.get()
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12, Time: s.now, ServerName: serverName, RootCAs: m.pool, NextProtos: protocols}
+	cfg.VerifyConnection = func(c tls.ConnectionState) error { return servers.check(c.PeerCertificates[0]) } // whose chain and name are verified
 	if m.cert != nil {
 		// Shown whatever authorities the server names: one that it does not trust is then an error that says so.
 		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return m.cert, nil }
@@ -122,8 +123,8 @@ func (s *Set) Client(serverName string, protocols ...string) *tls.Config {
 	return cfg
 }
 
-// Dialer makes the DialTLSContext of an HTTP transport out of its DialContext.
-func (s *Set) Dialer(dial func(ctx context.Context, network, addr string) (net.Conn, error), protocols ...string) func(ctx context.Context, network, addr string) (net.Conn, error) {
+// Dialer makes the DialTLSContext of an HTTP transport to such servers out of its DialContext.
+func (s *Set) Dialer(dial func(ctx context.Context, network, addr string) (net.Conn, error), servers Servers, protocols ...string) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		host, _, err := net.SplitHostPort(addr)
 		if err != nil {
@@ -135,7 +136,7 @@ func (s *Set) Dialer(dial func(ctx context.Context, network, addr string) (net.C
 		}
 		ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 		defer cancel()
-		c := tls.Client(raw, s.Client(host, protocols...))
+		c := tls.Client(raw, s.Client(host, servers, protocols...))
 		if err := c.HandshakeContext(ctx); err != nil {
 			_ = raw.Close()
 			return nil, fmt.Errorf("TLS with %s: %w", addr, err)

@@ -111,7 +111,7 @@ func listen(t *testing.T, s *tlsfiles.Set) (addr string, refused func() string) 
 func try(s *tlsfiles.Set, addr string) (*x509.Certificate, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	c, err := s.Dialer((&net.Dialer{}).DialContext)(ctx, "tcp", addr)
+	c, err := s.Dialer((&net.Dialer{}).DialContext, tlsfiles.AnyServer)(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}

@@ -35,7 +35,7 @@ func ask(t *testing.T, files tlsfiles.Files, token, url string) (int, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	transport := &http.Transport{DialTLSContext: set.Dialer((&net.Dialer{}).DialContext)}
+	transport := &http.Transport{DialTLSContext: set.Dialer((&net.Dialer{}).DialContext, tlsfiles.AnyServer)}
 	defer transport.CloseIdleConnections()
 	method := http.MethodGet
 	if strings.Contains(url, "/gnomon.") {
@@ -135,6 +135,18 @@ func TestAdminPort(t *testing.T) {
 	}
 	if r := harness.Gnomon(t, "shadow", "list", "--admin", strings.Replace(url, "https", "http", 1)); r.Code == 0 || !strings.Contains(r.Err, "the port has TLS") {
 		t.Errorf("without TLS: %d, %s", r.Code, r.Err)
+	}
+	// Operators ask coordinators; of an agent, no more than whether it is ready.
+	trust := []string{"--tls-ca", c.Cert("ca"), "--token-file", c.Secret(devcerts.AdminToken), "--admin"}
+	for _, command := range [][]string{{"shadow", "list"}, {"health"}} {
+		if r := harness.Gnomon(t, slices.Concat(command, trust, []string{c.Agents[0].Admin})...); r.Code != 1 || !strings.Contains(r.Err, `only ["gnomon-coordinator"] may answer`) || strings.Count(r.Err, "\n") != 1 {
+			t.Errorf("%q to an agent: %d, %s", command, r.Code, r.Err)
+		}
+	}
+	for _, n := range []*harness.Node{c.Agents[0], c.Coordinators[0]} {
+		if r := harness.Gnomon(t, slices.Concat([]string{"health", "--process"}, trust, []string{n.Admin})...); r.Code != 0 {
+			t.Errorf("health of the process %s: %d, %s", n.Name, r.Code, r.Err)
+		}
 	}
 	if r := harness.Gnomon(t, "shadow", "list", "--admin", url, "--tls-ca", c.Cert("ca"), "--tls-cert", c.Cert("operator"), "--tls-key", c.Key("operator")); r.Code != 0 {
 		t.Errorf("an operator's certificate: %d, %s", r.Code, r.Err)

@@ -45,8 +45,8 @@ func adminFlags(env *cli.Env, cmd *cobra.Command) *adminTarget {
 	return a
 }
 
-// client checks what was given and makes the HTTP client.
-func (a *adminTarget) client() (*http.Client, error) {
+// client checks what was given and makes the HTTP client, which asks servers of these roles only.
+func (a *adminTarget) client(servers tlsfiles.Servers) (*http.Client, error) {
 	u, err := url.Parse(a.url)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, cli.Usage("--admin is %q: use http://host:port, or https://host:port", a.url)
@@ -69,7 +69,7 @@ func (a *adminTarget) client() (*http.Client, error) {
 		return nil, cli.Fail("use the certificates", err, "name others by --tls-ca, --tls-cert, --tls-key")
 	}
 	return &http.Client{Transport: bearer{token, &http.Transport{
-		DialTLSContext: set.Dialer((&net.Dialer{}).DialContext, "http/1.1"),
+		DialTLSContext: set.Dialer((&net.Dialer{}).DialContext, servers, "http/1.1"),
 	}}}, nil
 }
 
@@ -106,7 +106,10 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 // refused turns an error of TLS into a sentence with a remedy; nil when it is none.
 func refused(what, url string, err error) error {
 	text := err.Error()
+	var role *tlsfiles.RoleError
 	switch {
+	case errors.As(err, &role):
+		return cli.Fail(what, role, "")
 	case strings.HasPrefix(url, "http:") && strings.Contains(text, "400 Bad Request"):
 		return cli.Fail(what, errors.New("the port has TLS"), "use https:// in --admin, with --tls-ca")
 	case strings.Contains(text, "server gave HTTP response to HTTPS client"), strings.Contains(text, "first record does not look like a TLS handshake"):

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gnomon-stream/gnomon/internal/cli"
+	"github.com/gnomon-stream/gnomon/internal/tlsfiles"
 	"github.com/gnomon-stream/gnomon/pkg/adminpb"
 	"github.com/gnomon-stream/gnomon/pkg/adminpb/adminpbconnect"
 )
@@ -26,7 +27,11 @@ func healthCommand(env *cli.Env) *cobra.Command {
 	at := adminFlags(env, cmd)
 	process := cmd.Flags().Bool("process", false, "ask only whether the process at --admin is ready: an agent, or a coordinator, a standby too")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		h, err := at.client()
+		servers := tlsfiles.Coordinators
+		if *process {
+			servers = tlsfiles.Processes
+		}
+		h, err := at.client(servers)
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gnomon-stream/gnomon/internal/cli"
+	"github.com/gnomon-stream/gnomon/internal/tlsfiles"
 	"github.com/gnomon-stream/gnomon/pkg/adminpb"
 	"github.com/gnomon-stream/gnomon/pkg/adminpb/adminpbconnect"
 	"github.com/gnomon-stream/gnomon/pkg/kafkaapi/batch"
@@ -187,7 +188,7 @@ func quarantineDropCommand(env *cli.Env) *cobra.Command {
 		if !*yes {
 			return cli.Usage("the records are gone then: export them, then say --yes")
 		}
-		h, err := at.client()
+		h, err := at.client(tlsfiles.Coordinators)
 		if err != nil {
 			return err
 		}

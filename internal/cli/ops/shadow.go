@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gnomon-stream/gnomon/internal/cli"
+	"github.com/gnomon-stream/gnomon/internal/tlsfiles"
 	"github.com/gnomon-stream/gnomon/pkg/adminpb"
 	"github.com/gnomon-stream/gnomon/pkg/adminpb/adminpbconnect"
 	"github.com/gnomon-stream/gnomon/pkg/shadow/linkconfig"
@@ -30,7 +31,7 @@ func (s *shadowTool) client() adminpbconnect.ShadowServiceClient { return s.api 
 func (s *shadowTool) connect(cmd *cobra.Command) {
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		h, err := s.at.client()
+		h, err := s.at.client(tlsfiles.Coordinators)
 		if err != nil {
 			return err
 		}

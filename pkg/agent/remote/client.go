@@ -36,8 +36,8 @@ const (
 	retryMax   = 500 * time.Millisecond
 )
 
-// NewHTTP returns an HTTP client for the internal API: HTTP/2 with pings; with TLS to https URLs, by what the set holds
-// when a connection is made. Without a set https URLs are out of reach.
+// NewHTTP returns an HTTP client for what coordinators serve each other, agents and links: HTTP/2 with pings; with TLS to https
+// URLs, by what the set holds when a connection is made, and to servers with the role of a coordinator. Without a set https URLs are out of reach.
 func NewHTTP(set *tlsfiles.Set) *http.Client {
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
@@ -48,7 +48,7 @@ func NewHTTP(set *tlsfiles.Set) *http.Client {
 	}
 	if set != nil {
 		protocols.SetHTTP2(true)
-		t.DialTLSContext = set.Dialer(t.DialContext, "h2")
+		t.DialTLSContext = set.Dialer(t.DialContext, tlsfiles.Coordinators, "h2")
 		return &http.Client{Transport: explained{t, set}}
 	}
 	return &http.Client{Transport: t}

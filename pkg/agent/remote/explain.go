@@ -26,7 +26,7 @@ func (e explained) RoundTrip(r *http.Request) (*http.Response, error) {
 		return resp, err
 	}
 	var refused *tlsfiles.RefusedError
-	if errors.As(tlsfiles.Probe(r.Context(), r.URL.String(), e.set), &refused) {
+	if errors.As(tlsfiles.Probe(r.Context(), r.URL.String(), e.set, tlsfiles.Coordinators), &refused) {
 		err = fmt.Errorf("%w: %w", err, refused)
 	}
 	return nil, err

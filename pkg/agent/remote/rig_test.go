@@ -3,6 +3,8 @@ package remote
 import (
 	"context"
 	"fmt"
+	"io"
+	"log"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/internal/rpcfault"
+	"github.com/gnomon-stream/gnomon/internal/tlsfiles"
 	"github.com/gnomon-stream/gnomon/pkg/adminpb"
 	"github.com/gnomon-stream/gnomon/pkg/adminpb/adminpbconnect"
 	"github.com/gnomon-stream/gnomon/pkg/coordinatorpb"
@@ -42,6 +45,12 @@ type stub struct {
 
 func newStub(t *testing.T) *stub {
 	t.Helper()
+	return newStubTLS(t, nil)
+}
+
+// newStubTLS is one that shows what the set holds; plain without a set.
+func newStubTLS(t *testing.T, set *tlsfiles.Set) *stub {
+	t.Helper()
 	s := &stub{lists: make(chan *coordinatorpb.WatchResponse)}
 	mux := http.NewServeMux()
 	mux.Handle(coordinatorpbconnect.NewCoordinatorServiceHandler(s))
@@ -49,7 +58,14 @@ func newStub(t *testing.T) *stub {
 	server := httptest.NewUnstartedServer(mux)
 	server.Config.Protocols = new(http.Protocols)
 	server.Config.Protocols.SetUnencryptedHTTP2(true)
-	server.Start()
+	if set == nil {
+		server.Start()
+	} else {
+		server.Config.Protocols.SetHTTP2(true)
+		server.TLS, server.EnableHTTP2 = set.Server(), true
+		server.Config.ErrorLog = log.New(io.Discard, "", 0)
+		server.StartTLS()
+	}
 	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
 	s.url = server.URL
 	return s
@@ -70,11 +86,16 @@ func elect(leader *stub, stubs ...*stub) {
 
 func newClient(t *testing.T, stubs ...*stub) *Client {
 	t.Helper()
+	return newClientTLS(t, nil, stubs...)
+}
+
+func newClientTLS(t *testing.T, set *tlsfiles.Set, stubs ...*stub) *Client {
+	t.Helper()
 	var urls []string
 	for _, s := range stubs {
 		urls = append(urls, s.url)
 	}
-	c, err := New(Config{Coordinators: urls, HTTP: NewHTTP(nil), Logger: slog.New(slog.DiscardHandler)})
+	c, err := New(Config{Coordinators: urls, HTTP: NewHTTP(set), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

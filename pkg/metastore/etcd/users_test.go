@@ -73,7 +73,7 @@ func (g *guarded) tls(cert string) func(string) *tls.Config {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	return func(name string) *tls.Config { return set.Client(name) }
+	return func(name string) *tls.Config { return set.Client(name, tlsfiles.AnyServer) }
 }
 
 func (g *guarded) config(cert string) etcd.Config {
