@@ -1785,16 +1785,19 @@ type FailoverReport struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Link  string                 `protobuf:"bytes,1,opt,name=link,proto3" json:"link,omitempty"`
 	// "fenced": the source was fenced and drained to its end. "cut": it was out of reach.
-	Mode          string               `protobuf:"bytes,2,opt,name=mode,proto3" json:"mode,omitempty"`
-	Detail        string               `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
-	Epoch         int32                `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	CutSeq        uint64               `protobuf:"varint,5,opt,name=cut_seq,json=cutSeq,proto3" json:"cut_seq,omitempty"`
-	CutTimeMs     int64                `protobuf:"varint,6,opt,name=cut_time_ms,json=cutTimeMs,proto3" json:"cut_time_ms,omitempty"`
-	SourceSeq     uint64               `protobuf:"varint,7,opt,name=source_seq,json=sourceSeq,proto3" json:"source_seq,omitempty"`
-	RpoSeconds    *float64             `protobuf:"fixed64,8,opt,name=rpo_seconds,json=rpoSeconds,proto3,oneof" json:"rpo_seconds,omitempty"`
-	Partitions    []*PartitionBoundary `protobuf:"bytes,9,rep,name=partitions,proto3" json:"partitions,omitempty"`
-	DurationMs    int64                `protobuf:"varint,10,opt,name=duration_ms,json=durationMs,proto3" json:"duration_ms,omitempty"`
-	DryRun        bool                 `protobuf:"varint,11,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	Mode       string               `protobuf:"bytes,2,opt,name=mode,proto3" json:"mode,omitempty"`
+	Detail     string               `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	Epoch      int32                `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	CutSeq     uint64               `protobuf:"varint,5,opt,name=cut_seq,json=cutSeq,proto3" json:"cut_seq,omitempty"`
+	CutTimeMs  int64                `protobuf:"varint,6,opt,name=cut_time_ms,json=cutTimeMs,proto3" json:"cut_time_ms,omitempty"`
+	SourceSeq  uint64               `protobuf:"varint,7,opt,name=source_seq,json=sourceSeq,proto3" json:"source_seq,omitempty"`
+	RpoSeconds *float64             `protobuf:"fixed64,8,opt,name=rpo_seconds,json=rpoSeconds,proto3,oneof" json:"rpo_seconds,omitempty"`
+	Partitions []*PartitionBoundary `protobuf:"bytes,9,rep,name=partitions,proto3" json:"partitions,omitempty"`
+	DurationMs int64                `protobuf:"varint,10,opt,name=duration_ms,json=durationMs,proto3" json:"duration_ms,omitempty"`
+	DryRun     bool                 `protobuf:"varint,11,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	// Of a dry run: what the source's etcd says when it is asked whether the link's user may write the fence: "allowed", "refused",
+	// or "unknown" when it could not be asked.
+	Fence         string `protobuf:"bytes,12,opt,name=fence,proto3" json:"fence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1904,6 +1907,13 @@ func (x *FailoverReport) GetDryRun() bool {
 		return x.DryRun
 	}
 	return false
+}
+
+func (x *FailoverReport) GetFence() string {
+	if x != nil {
+		return x.Fence
+	}
+	return ""
 }
 
 type FailoverResponse struct {
@@ -2445,7 +2455,7 @@ const file_gnomon_admin_v1_admin_proto_rawDesc = "" +
 	"\flost_offsets\x18\x05 \x01(\x03H\x01R\vlostOffsets\x88\x01\x01\x12#\n" +
 	"\rmissing_bytes\x18\x06 \x01(\x03R\fmissingBytesB\x14\n" +
 	"\x12_source_end_offsetB\x0f\n" +
-	"\r_lost_offsets\"\xf2\x02\n" +
+	"\r_lost_offsets\"\x88\x03\n" +
 	"\x0eFailoverReport\x12\x12\n" +
 	"\x04link\x18\x01 \x01(\tR\x04link\x12\x12\n" +
 	"\x04mode\x18\x02 \x01(\tR\x04mode\x12\x16\n" +
@@ -2463,7 +2473,8 @@ const file_gnomon_admin_v1_admin_proto_rawDesc = "" +
 	"\vduration_ms\x18\n" +
 	" \x01(\x03R\n" +
 	"durationMs\x12\x17\n" +
-	"\adry_run\x18\v \x01(\bR\x06dryRunB\x0e\n" +
+	"\adry_run\x18\v \x01(\bR\x06dryRun\x12\x14\n" +
+	"\x05fence\x18\f \x01(\tR\x05fenceB\x0e\n" +
 	"\f_rpo_seconds\"K\n" +
 	"\x10FailoverResponse\x127\n" +
 	"\x06report\x18\x01 \x01(\v2\x1f.gnomon.admin.v1.FailoverReportR\x06report\":\n" +

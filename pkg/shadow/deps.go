@@ -43,6 +43,8 @@ type Source interface {
 
 // FrozenLog is the source's metalog itself, reached in its etcd when its processes are gone: fenced, then drained.
 type FrozenLog interface {
+	// MayFence asks whether this region may write the fence, and writes nothing: metastore.ErrRefused when it may not.
+	MayFence(ctx context.Context) error
 	WriteFence(ctx context.Context, fence *metalogpb.Fence) error
 	Position(ctx context.Context) (metastore.Position, error)
 	Read(ctx context.Context, from base.Seq, maxBytes int) ([]metastore.RawEntry, error)

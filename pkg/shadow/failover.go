@@ -317,38 +317,3 @@ func (f *failover) close() {
 		_ = f.frozen.Close()
 	}
 }
-
-// preview says what a failover would do now, without doing it.
-func (f *failover) preview(ctx context.Context) (*adminpb.FailoverReport, error) {
-	ectx, cancel := context.WithTimeout(ctx, f.o.FenceTimeout)
-	defer cancel()
-	rep := &adminpb.FailoverReport{Link: f.r.cfg.Link, Epoch: int32(f.epoch), DryRun: true, Mode: ModeCut}
-	log, err := f.r.cfg.Remote.Etcd(ectx, f.info.Config, f.info.SourceCluster)
-	if err == nil {
-		defer func() { _ = log.Close() }()
-		f.frozen = log
-		err = f.forked(ectx)
-	}
-	rep.Detail = "the source's etcd is in reach: it would be fenced and drained, nothing acked would be lost"
-	if err == nil {
-		rep.Mode = ModeFenced
-	} else {
-		rep.Detail = fmt.Sprintf("the source's etcd is out of reach, or has another history (%v): the cut would be taken as it stands", err)
-		if errors.Is(err, metastore.ErrRefused) {
-			rep.Detail = fmt.Sprintf("%v: the cut would be taken with --accept-missing only", reached(err))
-		}
-		if f.info.Paused {
-			rep.Detail += "; the link is paused: what the source took since then would be lost, and is not counted"
-		}
-	}
-	seen := f.r.look()
-	f.r.cfg.Metalog.With(func(st *state.State) {
-		if l := st.Link(f.r.cfg.Link); l != nil {
-			info := l.Info()
-			rep.CutSeq, rep.CutTimeMs, rep.SourceSeq = uint64(info.Position.Seq), info.PositionTime, uint64(max(seen.headSeq, info.Position.Seq))
-			rep.RpoSeconds = rpoSeconds(&metalogpb.RegionFlipped{Fenced: err == nil, CutTimeMs: info.PositionTime, SourceTimeMs: seen.headTime})
-			rep.Partitions = boundaryOfImage(l, endsOf(endsBeyond(l, seen)), err == nil)
-		}
-	})
-	return rep, nil
-}

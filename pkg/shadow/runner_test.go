@@ -142,6 +142,8 @@ func (w *world) Heads(context.Context) (*adminpb.HeadsResponse, error) {
 // frozen is the source's log in its etcd.
 type frozen struct{ w *world }
 
+func (f frozen) MayFence(context.Context) error { return f.w.reach("fence") }
+
 func (f frozen) WriteFence(_ context.Context, fence *metalogpb.Fence) error {
 	if err := f.w.reach("fence"); err != nil {
 		return err

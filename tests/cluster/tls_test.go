@@ -275,6 +275,7 @@ func TestFailoverTLS(t *testing.T) {
 	if err := os.WriteFile(link, right, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	dryRuns(t, pair, runner)
 	l.more(100) // a was not fenced
 
 	a.Kill()

@@ -53,6 +53,7 @@ type Failover struct {
 	DryRun     bool `json:"dry_run"`
 	Mode       string
 	Detail     string
+	Fence      string // of a dry run
 	Epoch      int32
 	CutSeq     uint64   `json:"cut_seq"`
 	SourceSeq  uint64   `json:"source_seq"`

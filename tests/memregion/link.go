@@ -10,6 +10,7 @@ import (
 	"github.com/gnomon-stream/gnomon/pkg/adminpb"
 	"github.com/gnomon-stream/gnomon/pkg/coordinator"
 	"github.com/gnomon-stream/gnomon/pkg/metastore"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/memory"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
@@ -86,8 +87,13 @@ func (m remote) Bucket(context.Context, *metalogpb.LinkConfig) (objstore.Store, 
 }
 
 func (m remote) Etcd(context.Context, *metalogpb.LinkConfig, base.ClusterID) (shadow.FrozenLog, error) {
-	return m.src.Server.Open(nil), nil
+	return frozen{m.src.Server.Open(nil)}, nil
 }
+
+// frozen is a log that knows no users.
+type frozen struct{ *memory.Log }
+
+func (frozen) MayFence(context.Context) error { return nil }
 
 func (m remote) Describe(ctx context.Context) (*adminpb.DescribeResponse, error) {
 	pos, err := m.src.Server.Open(nil).Position(ctx)

@@ -18,6 +18,7 @@ import (
 	"github.com/gnomon-stream/gnomon/pkg/adminpb"
 	"github.com/gnomon-stream/gnomon/pkg/adminpb/adminpbconnect"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
+	"github.com/gnomon-stream/gnomon/pkg/shadow"
 )
 
 // admin is the admin API of a region with one link.
@@ -230,6 +231,26 @@ func TestFailoverReport(t *testing.T) {
 	_, out, _ = a.run(t, "shadow", "failover", "l", "--yes", "--format", "json")
 	if !strings.Contains(out, `"rpo_seconds": null`) {
 		t.Errorf("JSON: %s", out)
+	}
+}
+
+// A dry run says whether the source's etcd would let this region fence; a failover's own report has no such line.
+func TestDryRunFence(t *testing.T) {
+	for fence, x := range map[string]struct{ mode, text string }{
+		shadow.FenceAllowed: {shadow.ModeFenced, "would fail over: source fenced and drained, epoch 10, at seq 0 of 0\n  fencing: ALLOWED"},
+		shadow.FenceRefused: {shadow.ModeCut, "would fail over with --accept-missing only: source not fenced, cut, epoch 10, at seq 0 of 0\n  fencing: REFUSED by the source's etcd"},
+		shadow.FenceUnknown: {shadow.ModeCut, "would fail over: source out of reach, cut, epoch 10, at seq 0 of 0\n  fencing: unknown"},
+		"":                  {shadow.ModeCut, "would fail over: source out of reach, cut, epoch 10, at seq 0 of 0\n  why"}, // of an older coordinator
+	} {
+		a := &admin{report: &adminpb.FailoverReport{Link: "l", DryRun: true, Mode: x.mode, Detail: "why", Epoch: 10, Fence: fence}}
+		if _, out, errs := a.run(t, "shadow", "failover", "l", "--dry-run"); !strings.Contains(out, x.text) || !strings.Contains(out, "\n  why\n") {
+			t.Errorf("%q: %s%s", fence, out, errs)
+		}
+		var got struct{ Fence *string }
+		_, out, errs := a.run(t, "shadow", "failover", "l", "--dry-run", "--format", "json")
+		if err := json.Unmarshal([]byte(out), &got); err != nil || (got.Fence == nil) != (fence == "") || got.Fence != nil && *got.Fence != fence {
+			t.Errorf("%q: %v, %s%s", fence, err, out, errs)
+		}
 	}
 }
 

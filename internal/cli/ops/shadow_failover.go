@@ -19,6 +19,7 @@ type failoverJSON struct {
 	DryRun     bool           `json:"dry_run"`
 	Mode       string         `json:"mode"`
 	Detail     string         `json:"detail,omitempty"`
+	Fence      string         `json:"fence,omitempty"` // of a dry run
 	Epoch      int32          `json:"epoch"`
 	CutSeq     uint64         `json:"cut_seq"`
 	CutTime    time.Time      `json:"cut_time"`
@@ -39,7 +40,7 @@ type boundaryJSON struct {
 
 func failoverOf(r *adminpb.FailoverReport) failoverJSON {
 	out := failoverJSON{
-		Link: r.Link, DryRun: r.DryRun, Mode: r.Mode, Detail: r.Detail, Epoch: r.Epoch, CutSeq: r.CutSeq,
+		Link: r.Link, DryRun: r.DryRun, Mode: r.Mode, Detail: r.Detail, Fence: r.Fence, Epoch: r.Epoch, CutSeq: r.CutSeq,
 		CutTime: time.UnixMilli(r.CutTimeMs).UTC(), SourceSeq: r.SourceSeq, RPOSeconds: r.RpoSeconds, DurationMs: r.DurationMs,
 		Partitions: []boundaryJSON{},
 	}
@@ -57,7 +58,7 @@ func (s *shadowTool) failover() *cobra.Command {
 		Short: "Make this region the primary of what the link shadows",
 		Long: `Fences the source in its own etcd if that is in reach, drains what is left of its log, and flips: nothing acked is
 lost. If the source's etcd is out of reach, the flip is made at the cut that this region holds. The report says which of
-the two it was, and what is lost, per partition.`,
+the two it was, and what is lost, per partition. A dry run asks the source's etcd whether this region may fence.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !yes && !dryRun {
@@ -80,17 +81,30 @@ the two it was, and what is lost, per partition.`,
 	return cmd
 }
 
+// fencing says in words what a dry run was told by the source's etcd.
+var fencing = map[string]string{
+	shadow.FenceAllowed: "ALLOWED, as the source's etcd says (nothing was written)",
+	shadow.FenceRefused: "REFUSED by the source's etcd: correct the user, password or certificate that the link names, or its rights (`gnomon etcd users`)",
+	shadow.FenceUnknown: "unknown, the source's etcd could not be asked",
+}
+
 func failoverText(w io.Writer, r *adminpb.FailoverReport) {
 	verb := "failed over"
 	if r.DryRun {
 		verb = "would fail over"
 	}
 	mode := map[string]string{shadow.ModeFenced: "source fenced and drained", shadow.ModeCut: "source out of reach, cut"}[r.Mode]
+	if r.Fence == shadow.FenceRefused {
+		verb, mode = verb+" with --accept-missing only", "source not fenced, cut"
+	}
 	took := "" // it is not kept
 	if r.DurationMs > 0 {
 		took = fmt.Sprintf(", in %d ms", r.DurationMs)
 	}
 	_, _ = fmt.Fprintf(w, "link %s %s: %s, epoch %d, at seq %d of %d%s\n", r.Link, verb, mode, r.Epoch, r.CutSeq, r.SourceSeq, took)
+	if r.Fence != "" {
+		_, _ = fmt.Fprintf(w, "  fencing: %s\n", fencing[r.Fence])
+	}
 	if r.Detail != "" {
 		_, _ = fmt.Fprintf(w, "  %s\n", r.Detail)
 	}

@@ -249,6 +249,62 @@ func TestLinkUser(t *testing.T) {
 	}
 }
 
+// Whether a user may fence is asked without writing: one that may read alone is refused, by etcd's own check of what the transaction could
+// do, and the fence that stands, or none, stays as it is. What etcd grants later counts at once.
+func TestMayFence(t *testing.T) {
+	g := startGuarded(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	root, err := clientv3.New(clientv3.Config{
+		Endpoints: []string{g.endpoint}, TLS: g.tls("coordinator")("127.0.0.1"), Username: users.Root.Name, Password: users.Root.Password,
+		DialTimeout: 5 * time.Second, Context: ctx, Logger: zap.NewNop(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = root.Close() }()
+	role, fence := "gnomon-"+g.cluster.String()+"-link", "/gnomon/"+g.cluster.String()+"/fence"
+	link := g.must(users.Link)
+	stands := func() int64 {
+		t.Helper()
+		resp, err := root.Get(ctx, fence)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(resp.Kvs) == 0 {
+			return 0
+		}
+		return resp.Kvs[0].ModRevision
+	}
+	for _, fenced := range []bool{false, true} {
+		if _, err := root.RoleRevokePermission(ctx, role, fence, ""); err != nil {
+			t.Fatal(err)
+		}
+		before := stands()
+		if err := link.MayFence(ctx); !errors.Is(err, metastore.ErrRefused) {
+			t.Errorf("a user that may read alone, fenced: %v: %v", fenced, err)
+		}
+		if _, err := link.Position(ctx); err != nil {
+			t.Errorf("it may read: %v", err)
+		}
+		if err := link.WriteFence(ctx, &metalogpb.Fence{Epoch: 20}); !errors.Is(err, metastore.ErrRefused) {
+			t.Errorf("it fences: %v", err)
+		}
+		if _, err := root.RoleGrantPermission(ctx, role, fence, "", clientv3.PermissionType(clientv3.PermReadWrite)); err != nil {
+			t.Fatal(err)
+		}
+		if err := link.MayFence(ctx); err != nil {
+			t.Errorf("one that may write, fenced: %v: %v", fenced, err)
+		}
+		if after := stands(); after != before {
+			t.Errorf("the question has written: revision %d, before %d", after, before)
+		}
+		if err := link.WriteFence(ctx, &metalogpb.Fence{Epoch: 10}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // A connection is made by what the files hold then, for the name of its endpoint, however long the client is there.
 func TestCertificatesOfConnections(t *testing.T) {
 	g := startGuarded(t)
