@@ -28,6 +28,9 @@ func (a EtcdAccess) config(cfg etcd.Config) etcd.Config {
 	return cfg
 }
 
+// warnUnguarded is for an etcd without users, although its client has one: they are lost with etcd's data.
+const warnUnguarded = "etcd has no users, so whoever reaches it may write: make them by `gnomon etcd users`"
+
 const (
 	etcdRetry = 500 * time.Millisecond
 	etcdWarn  = 20 // attempts between two warnings
@@ -68,7 +71,7 @@ func (c *Coordinator) tryLog(ctx context.Context, cfg etcd.Config) (*etcd.Log, e
 		return nil, errors.Join(err, l.Close())
 	}
 	if unguarded, err := l.Unguarded(ctx); err == nil && unguarded {
-		c.cfg.Logger.Warn("etcd has no users, so whoever reaches it may write: make them by `gnomon etcd users`")
+		c.cfg.Logger.Warn(warnUnguarded)
 	}
 	return l, nil
 }

@@ -29,8 +29,8 @@ type Stores struct {
 	Bucket objstore.Store
 	Claim  objstore.Claim
 	Log    metastore.Restorer // nil without etcd
-	// EtcdUnguarded tells that etcd has no users, although access named one: they are lost with etcd's data.
-	EtcdUnguarded bool
+	// Warnings are what an operator has to know of the two.
+	Warnings []string
 }
 
 // OpenStores opens a region's bucket, and its etcd if endpoints are given. Whose they are, the bucket's claim says.
@@ -62,7 +62,10 @@ func (s *Stores) openEtcd(ctx context.Context, endpoints []string, access EtcdAc
 		return err
 	}
 	s.Log = log
-	s.EtcdUnguarded, err = log.Unguarded(ctx)
+	unguarded, err := log.Unguarded(ctx)
+	if unguarded {
+		s.Warnings = append(s.Warnings, warnUnguarded)
+	}
 	return err
 }
 

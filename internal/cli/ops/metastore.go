@@ -166,9 +166,7 @@ func metastoreRestore(ctx context.Context, env *cli.Env, f restoreFlags) error {
 	if err != nil {
 		return cli.Fail("restore the metalog", err, "")
 	}
-	if s.EtcdUnguarded {
-		rep.Warnings = append(rep.Warnings, "etcd has no users, so whoever reaches it may write: make them by `gnomon etcd users`")
-	}
+	rep.Warnings = append(rep.Warnings, s.Warnings...)
 	return env.Emit(rep, func(w io.Writer) { restoreText(w, rep) })
 }
 
