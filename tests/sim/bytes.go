@@ -59,7 +59,7 @@ func (c *checker) batch(r *Region, tp base.TopicPartition, x logged) {
 	}
 	copied := r == c.w.b && c.book(c.w.a).restored && c.atA(tp, x) // a gap that a restore left was judged there
 	if next, known := b.last[s]; known && key.seq != next.sequence && !copied {
-		if key.seq < next.sequence || b.gaps[s] || r.flip() == nil && !b.restored {
+		if key.seq < next.sequence || b.gaps[s] || r.flip() == nil && !(r == c.w.a && b.restored) {
 			c.w.fail("K3: region %s: producer %d goes from sequence %d to %d at offset %d of %s", r.name, key.producer&0xffff, next.sequence, key.seq, w.offset, w.tp)
 		}
 		b.gaps[s] = true

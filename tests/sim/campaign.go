@@ -17,7 +17,7 @@ import (
 // campaign tries to lead: read the log to its end under the new term, settle the role, found the cluster if it is new.
 func (c *coord) campaign() {
 	term, err := c.log.TryCampaign(c.id, "")
-	if term == nil && err == nil && c.r.w.loss != nil {
+	if term == nil && err == nil && c.r.w.lossy {
 		_, err = c.refresh() // a standby follows the log
 		c.haltOn(err)
 	}
@@ -126,7 +126,9 @@ func (c *coord) refresh() (metastore.Position, error) {
 			}
 			c.tail = append(c.tail, raw)
 		}
+		c.replica.SetIncarnation(pos.Incarnation) // the archive may tell of earlier restores
 	}
+	c.was = lostLog{}
 	return pos, nil
 }
 

@@ -17,7 +17,7 @@ import (
 	"github.com/gnomon-stream/gnomon/pkg/shadow"
 )
 
-// checker holds what clients were told and what the logs say, and compares. See the package comment for K1 to K21.
+// checker holds what clients were told and what the logs say, and compares. See the package comment for K1 to K23.
 type checker struct {
 	w       *World
 	books   map[*Region]*book
@@ -27,11 +27,6 @@ type checker struct {
 	// producers are who was given which id.
 	producers map[int64]*producer
 	lost      int // acked by A and not at B, known at the end
-	// of A, where a world loses its etcd
-	raws   []metastore.RawEntry
-	saves  []save
-	epoch  base.Epoch // before the loss
-	behind []ack      // acked behind what was restored
 }
 
 // book is what a region's log holds.
@@ -40,8 +35,12 @@ type book struct {
 	last    map[stream]lastWrite
 	// forgotten is when a producer was found to be forgotten.
 	forgotten map[stream]int64
-	gaps      map[stream]bool // the one forward gap that a flip or a restore allows was used
-	restored  bool            // a restore allows gaps
+	gaps      map[stream]bool    // the one forward gap that a flip or a restore allows was used
+	restored  bool               // a restore allows gaps
+	history                      // where a world loses an etcd
+	lost      map[string]history // of the incarnations that were lost
+	epoch     base.Epoch         // before the last loss
+	behind    []ack              // acked behind what was restored
 	acks      []ack
 	logs      map[base.TopicPartition][]logged
 	groups    map[string]*groupModel
@@ -97,7 +96,7 @@ func (c *checker) book(r *Region) *book {
 		c.books[r] = &book{
 			batches: map[batchKey]written{}, last: map[stream]lastWrite{}, gaps: map[stream]bool{}, forgotten: map[stream]int64{}, logs: map[base.TopicPartition][]logged{},
 			groups: map[string]*groupModel{}, topics: map[base.TopicID]*topicModel{}, past: []past{{}}, after: map[metastore.Hash]int{{}: 0},
-			deletes: map[string]int{}, deletions: map[deletion]bool{}, deletedTopics: map[base.TopicID]bool{}, deletedNames: map[string]bool{}, members: map[string]map[string]bool{},
+			deletes: map[string]int{}, deletions: map[deletion]bool{}, deletedTopics: map[base.TopicID]bool{}, deletedNames: map[string]bool{}, members: map[string]map[string]bool{}, lost: map[string]history{},
 		}
 	}
 	return c.books[r]
@@ -105,8 +104,13 @@ func (c *checker) book(r *Region) *book {
 
 // observe reads what is new in both logs. A first: B never runs ahead of it.
 func (c *checker) observe() {
-	c.lossSeen()
 	for _, r := range []*Region{c.w.a, c.w.b} {
+		c.lossSeen(r)
+	}
+	for _, r := range []*Region{c.w.a, c.w.b} {
+		if r.loss.open() && !r.loss.seen {
+			continue // what is there is not the log
+		}
 		entries, err := r.truth.Read(context.Background(), r.head.Seq+1, 1<<30)
 		if err != nil {
 			c.w.fail("read the log of region %s: %v", r.name, err)

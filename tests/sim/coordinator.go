@@ -36,6 +36,7 @@ type coord struct {
 	ticked  int64
 	archive *archiving
 	tail    []metastore.RawEntry // applied since the replica was loaded: what a coordinator's feed has
+	was     lostLog              // that the replica followed before the present one, until it has loaded that
 	halted  bool                 // it has ended, as etcd lost what the archive has
 }
 
@@ -154,7 +155,7 @@ func (c *coord) lead() {
 		c.steps.Tick()
 		c.collect()
 	case n == 17:
-		if !c.r.w.loss.keepsFromArchive(c.r) {
+		if !c.r.loss.keepsFromArchive() {
 			c.archiveStep()
 		}
 	case n == 18:
@@ -246,7 +247,7 @@ func (c *coord) endTerm(why error) {
 // crash is kill -9: nobody is answered.
 func (c *coord) crash() {
 	c.drop()
-	c.replica, c.tail = nil, nil
+	c.replica, c.tail, c.was = nil, nil, lostLog{}
 }
 
 func (c *coord) drop() {

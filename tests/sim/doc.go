@@ -5,7 +5,7 @@
 // # Concepts
 //
 // A [World] holds actors: coordinators, agents, producers, readers, members of consumer groups, a link's runner, an operator who loses
-// a region, who in one world of four finds A's etcd empty, or set back to a backup, and restores it, and an administrator who deletes records, groups and a topic, adds partitions and changes settings. One step lets one
+// a region, who in one world of four finds A's etcd empty, or set back to a backup, in one of four B's, in half of those once more, and restores it, and an administrator who deletes records, groups and a topic, adds partitions and changes settings. One step lets one
 // actor, chosen by the seed, do one thing. Between any two steps an actor can be paused (for hours, if need be), lose its lease, or be killed
 // and started again; a message can be lost, and so can its answer. So every place between two steps is a crash point and a race. The loops around the pure parts are written again here, as steps, and follow
 // pkg/coordinator's leader and pkg/objlog/appender in what they may do and in which order.
@@ -38,16 +38,21 @@
 //	K17 of each object of a region the state counts the spans that lie in it, in its own topics and in the image: an object
 //	    that nothing counts is nobody's.
 //
-// Where A's etcd loses its data, at any step (its coordinators die with it, or find out), pkg/recovery restores it from the bucket by
-// docs/RESTORE.md, with calls that fail, so that it breaks off and is run again. What A's log has lost is then neither there nor
-// at another place (K1 to K4 go on from what was restored), and:
+// Where a region's etcd loses its data, at any step (its coordinators die with it, or find out), pkg/recovery restores it from the bucket by
+// docs/RESTORE.md, with calls that fail, so that it breaks off and is run again. B's is lost while it is the shadow, also in the middle of a
+// failover. What the log has lost is then neither there nor at another place (K1 to K17 go on from what was restored), and:
 //
 //	K18 a batch that was acked and that the restored log does not have is in quarantine, with its bytes.
-//	K19 all that was archived is restored, also what a coordinator that lived archived last, and nothing else. Until then nobody appends
-//	    to the empty etcd, or to the backup; a coordinator halts only if its etcd has lost something.
+//	K19 all that was archived is restored, also what a coordinator that lived archived last, and nothing else: of the incarnation that
+//	    was lost, or, if nothing of that was archived yet, of the one that it came from. Until then nobody appends to the empty etcd, or
+//	    to the backup; a coordinator halts only if its etcd has lost something.
 //	K20 the restored region goes on at an epoch above all that it has had, unless another has taken over.
 //	K21 a link is FAULTED exactly if its image has what the source has lost; what it shows is still one cut of the log as it was (K6).
-//	    Where it had more, the operator fails over to it, or gives that up.
+//	    Where it had more, the operator fails over to it, or gives that up. A loss of B's etcd faults nothing.
+//	K22 whatever B's etcd has lost, the image is at the end what A's log, replayed from its first entry, has at the image's position:
+//	    the same topics, log starts, ends and chain heads; and it has caught up (K9). A link that was lost is made again.
+//	K23 K18 to K22 hold of a second loss too, also one before anything of the first restore was archived, or to a backup of before
+//	    that. What the first restore left behind is still in quarantine, or is back at its place.
 //
 // The same seed gives the same run. A failing seed replays with
 //

@@ -123,6 +123,11 @@ func (l *linkRunner) start() {
 		if at.Image().Head().Seq == 0 && l.adopt() {
 			return
 		}
+		if w.bug == shadowFaulted && w.b.loss.restored() > 0 {
+			l.machine = shadow.NewMachine(at, id)
+			l.broken(metastore.ErrChain)
+			return
+		}
 		l.session, l.machine, l.backfill = id, shadow.NewMachine(at, id), shadow.NewBackfill(home.replica, at)
 	})
 }
@@ -144,7 +149,7 @@ func (l *linkRunner) tail() {
 	for _, raw := range entries[:min(len(entries), 1+l.w.rng.IntN(4))] {
 		jobs, err := l.machine.Offer(raw)
 		switch {
-		case errors.Is(err, metastore.ErrChain) && l.w.loss != nil && l.w.loss.done:
+		case errors.Is(err, metastore.ErrChain) && l.w.a.loss.restored() > 0:
 			l.broken(err)
 			return
 		case err != nil:
@@ -157,7 +162,7 @@ func (l *linkRunner) tail() {
 
 // copy makes one attempt at one of the copies, whichever, under a number of its own.
 func (l *linkRunner) copy() {
-	if len(l.jobs) == 0 || l.w.loss != nil && l.w.loss.slowsLink() {
+	if len(l.jobs) == 0 || l.w.a.loss.slowsLink() {
 		return
 	}
 	i := l.w.rng.IntN(len(l.jobs))

@@ -3,146 +3,200 @@ package sim
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
-	"github.com/gnomon-stream/gnomon/pkg/metastore"
-	"github.com/gnomon-stream/gnomon/pkg/metastore/archive"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/memory"
-	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
 	"github.com/gnomon-stream/gnomon/pkg/recovery"
 )
 
-// loss is the end of region A's etcd, and the operator who restores it by docs/RESTORE.md: pkg/recovery's restore, from the bucket.
+// loss is the end of a region's etcd, and the operator who restores it by docs/RESTORE.md: pkg/recovery's restore, from the bucket. It
+// may happen to the region twice.
 type loss struct {
 	pause
 	w      *World
+	r      *Region
 	rng    *rand.Rand // of its own: a world without the fault stays what it was
 	at     int        // the step from which on it happens
 	back   int        // the step of the backup that etcd is set back to; 0: it is empty
 	backup *memory.Image
 	again  int // the step from which on the operator restores
+	left   int // how often it is still to happen, or to be restored
 
-	happened, done bool
-	incarnation    string // of the log that was lost
-	failOver       bool   // rather than give up what only B has
-	diverge        bool   // give it up
-	alone          bool   // do not wait for a B that does not answer
-	slow           bool   // the link's copies take longer than all of it
-	late           bool   // nothing is archived for a while before: the image has more than the archive
+	happened    bool // and is not restored
+	seen        bool // the checker has seen that it is restored
+	restores    int
+	incarnation string        // of the log that was lost
+	setTo       *memory.Image // what etcd has instead; nil for nothing
+	linkless    bool          // the archive did not have the link
+	failOver    bool          // rather than give up what only B has
+	diverge     bool          // give it up
+	alone       bool          // do not wait for a peer that does not answer
+	patient     bool          // B loses its etcd once the link has an image
+	slow        bool          // the link's copies take longer than all of it
+	late        bool          // nothing is archived for a while before: clients, and the image, have more than the archive
+	bare        bool          // nothing of the restored log is archived before the next loss
 }
 
-// newLoss gives one world in four the fault.
-func newLoss(w *World, seed uint64) *loss {
-	rng := rand.New(rand.NewPCG(seed, 0x6c6f7373))
+// againMax is the number of steps between a restore and the next loss, at most.
+const againMax = 1200
+
+// lossLater is by how many steps B's loss comes later than A's.
+const lossLater = 1000
+
+// newLoss gives a region's etcd the fault in one world of four, and in half of those twice.
+func newLoss(r *Region, seed uint64) *loss {
+	rng := rand.New(rand.NewPCG(seed, 0x6c6f7372+uint64(r.number)))
 	if rng.IntN(4) > 0 {
 		return nil
 	}
-	l := &loss{w: w, rng: rng, at: 800 + rng.IntN(2500), failOver: rng.IntN(2) == 0, alone: rng.IntN(4) == 0, slow: rng.IntN(2) == 0}
+	l := &loss{w: r.w, r: r, rng: rng, at: 800 + rng.IntN(2500), failOver: rng.IntN(2) == 0, alone: rng.IntN(4) == 0, slow: rng.IntN(2) == 0}
 	if rng.IntN(2) == 0 {
 		l.back = 200 + rng.IntN(l.at-200)
 	}
 	l.late = !l.slow && rng.IntN(2) == 0
+	if l.left = 1 + rng.IntN(2); r == r.w.b {
+		l.at += lossLater
+		l.patient = rng.IntN(4) > 0
+	}
 	return l
 }
 
-func (l *loss) String() string { return "loss of etcd" }
+func (l *loss) String() string { return "loss of etcd of region " + l.r.name }
 
 // open tells whether a lost log is to be restored still.
-func (l *loss) open() bool { return l.happened && !l.done }
+func (l *loss) open() bool { return l != nil && l.happened }
 
-// slowsLink tells whether what the link has read waits for copies just now: it is in nobody's image when the log is lost.
+// restored is how often it was.
+func (l *loss) restored() int {
+	if l == nil {
+		return 0
+	}
+	return l.restores
+}
+
+// slowsLink tells whether what the link has read waits for copies just now: it is in nobody's image when A's log is lost.
 func (l *loss) slowsLink() bool {
-	return l.slow && l.w.faulty && !l.done && l.w.steps > l.at-300
+	return l != nil && l.slow && l.w.faulty && l.left > 0 && l.w.steps > l.at-300
 }
 
 // keepsFromArchive tells whether the archive of the region stands still.
-func (l *loss) keepsFromArchive(r *Region) bool {
-	return l != nil && l.late && r == l.w.a && l.w.faulty && !l.happened && l.w.steps > l.at-700
+func (l *loss) keepsFromArchive() bool {
+	if l == nil || l.left == 0 || !l.w.faulty {
+		return false
+	}
+	return l.happened && l.bare || !l.happened && l.late && l.w.steps > l.at-700
 }
 
-// waits tells whether the failover of the world's plan has to wait: for the restore, and, as it must not take a forked image, until the
-// link has shown what it is.
-func (l *loss) waits() bool {
-	w := l.w
-	if !l.done {
-		return w.faulty || l.open()
-	}
-	at := w.b.link()
+// holdsFailover tells whether the failover of the world's plan has to wait. For A, until it is restored, and, as it must not take a forked
+// image, until the link has shown what it is. For B, while it has lost the link itself, which cannot be made again without A.
+func (l *loss) holdsFailover() bool {
 	switch {
-	case at.Info().Fault != "":
+	case l == nil:
+		return false
+	case l.r == l.w.b:
+		return l.happened && l.linkless
+	case l.left > 0:
+		return l.w.faulty || l.happened
+	}
+	w := l.w
+	at := w.b.link()
+	if at.Info().Fault != "" {
 		w.plan = NoFailover // see RESTORE.md: it would ask for consent
 		return true
-	case len(at.Image().Restores()) > 0:
+	}
+	if lastRestore(at.Image()) == lastRestore(w.a.oracle) {
 		return false
 	}
 	return w.plan.fences() || w.link.home != nil || w.check.forked()
 }
 
+// lastRestore is the incarnation that the last restore of a log began; "" for none.
+func lastRestore(st *state.State) string {
+	if all := st.Restores(); len(all) > 0 {
+		return all[len(all)-1].ID
+	}
+	return ""
+}
+
 func (l *loss) step() {
 	w := l.w
 	switch {
-	case l.done || w.operator.lost && !l.happened:
+	case l.left == 0:
 	case !l.happened:
 		l.happen()
-	case w.steps >= l.again && (!w.operator.lost || w.b.flip() != nil):
+	case w.steps >= l.again && (l.r == w.b || !w.operator.lost || w.b.flip() != nil):
 		l.restore()
 	}
 }
 
-// archived is the end of the archive of the log that A has, or had.
-func (c *checker) archived(incarnation string) base.Seq {
-	end, err := archive.NewReader(objstore.AsObjects(c.w.a.bucket)).End(context.Background(), incarnation)
-	if err != nil {
-		c.w.fail("read the archive's end: %v", err)
+// mayHappen tells whether the etcd may be lost now. A's is not once A is; B's is while a link runs, and B is the shadow.
+func (l *loss) mayHappen() bool {
+	w := l.w
+	switch {
+	case w.steps < l.at || !w.faulty:
+		return false
+	case l.r == w.a:
+		return !w.operator.lost && !w.a.isFenced()
 	}
-	return end
+	at := w.b.link()
+	return at != nil && w.b.flip() == nil && (!l.patient || at.Info().Position.Seq > 5)
 }
 
 func (l *loss) happen() {
-	w := l.w
-	if l.back > 0 && l.backup == nil && w.steps >= l.back && w.a.head.Seq > 0 {
-		x := w.a.server.Backup()
+	w, r := l.w, l.r
+	if l.back > 0 && l.backup == nil && w.steps >= l.back && r.head.Seq > 0 {
+		x := r.server.Backup()
 		l.backup = &x
 	}
-	if w.steps < l.at || !w.faulty {
-		return
-	}
-	pos, err := w.a.truth.Position(context.Background())
-	end := w.check.archived(pos.Incarnation)
-	if err != nil || end == 0 || w.a.isFenced() {
+	if !l.mayHappen() {
 		return
 	}
 	w.check.observe()
-	if l.backup != nil && l.backup.Seq() < end { // else nobody without memory could know
-		w.a.server.SetTo(*l.backup)
-		w.logf("DISASTER: etcd of region a is set back from seq %d to %d, the archive is at %d", pos.Head.Seq, l.backup.Seq(), end)
-	} else {
-		l.backup = nil
-		w.a.server.Lose()
-		w.logf("DISASTER: etcd of region a has lost its data, seq %d, the archive is at %d", pos.Head.Seq, end)
+	pos, err := r.truth.Position(context.Background())
+	tip, end := w.check.tip(r, pos.Incarnation)
+	if err != nil || end == 0 || pos.Head.Seq == 0 {
+		return
 	}
-	l.happened, w.a.down, l.incarnation = true, true, pos.Incarnation
+	if l.linkless = r == w.b && !linkIn(w.check.book(r).lineOf(tip, pos.Incarnation)[:end]); l.linkless && w.operator.lost {
+		return // nobody could make it again
+	}
+	if l.setTo = l.backup; l.setTo != nil && !w.check.shows(r, tip, end, l.setTo) {
+		l.setTo = nil // nobody without memory could know
+	}
+	if l.setTo != nil {
+		r.server.SetTo(*l.setTo)
+		w.logf("DISASTER: etcd of region %s is set back from seq %d to %d of %s, the archive is at %d of %s", r.name, pos.Head.Seq, l.setTo.Seq(), l.setTo.Incarnation(), end, tip)
+	} else {
+		r.server.Lose()
+		w.logf("DISASTER: etcd of region %s has lost its data, seq %d, the archive is at %d of %s", r.name, pos.Head.Seq, end, tip)
+	}
+	if at := r.link(); at != nil {
+		w.logf("its image is at seq %d of %d", at.Info().Position.Seq, w.a.head.Seq)
+	}
+	l.happened, r.down, l.incarnation = true, true, pos.Incarnation
 	l.again = w.steps + l.rng.IntN(400)
+	l.bare = l.left > 1 && l.rng.IntN(3) == 0
 	if l.rng.IntN(2) == 0 {
-		for _, c := range w.a.coordinators {
+		for _, c := range r.coordinators {
 			c.crash()
 		}
-		w.logf("the coordinators of region a die with it")
+		w.logf("the coordinators of region %s die with it", r.name)
 	}
 }
 
 // restore is one attempt of the operator.
 func (l *loss) restore() {
-	w := l.w
+	w, other := l.w, l.w.other(l.r)
 	l.again = w.steps + 20
-	log := &restorer{Log: w.a.openLog(false), w: w}
+	log := &restorer{Log: l.r.openLog(false), r: l.r}
 	_, err := recovery.Restore(context.Background(), recovery.Options{
-		Bucket: l.bucket(), Log: log, Peer: l, FromArchive: l.backup != nil, AcceptDivergence: l.diverge, WithoutPeer: l.alone,
-		Settle: time.Nanosecond, Now: func() time.Time { return time.UnixMilli(w.now) }, Say: func(string) {}, Random: draw{w.rng},
+		Bucket: l.bucket(), Log: log, Peer: l, FromIncarnation: l.mistaken(), FromArchive: l.setTo != nil, AcceptDivergence: l.diverge,
+		WithoutPeer: l.alone || w.cut || other.down || other.dead(),
+		Settle:      time.Nanosecond, Now: func() time.Time { return time.UnixMilli(w.now) }, Say: func(string) {}, Random: draw{w.rng},
 	})
 	switch {
 	case err == nil, errors.Is(err, recovery.ErrNotLost):
@@ -153,15 +207,15 @@ func (l *loss) restore() {
 	case errors.Is(err, recovery.ErrPeerAhead):
 		l.diverge = true
 	case errors.Is(err, base.ErrUnavailable), errors.Is(err, objstore.ErrAmbiguous):
-		w.logf("operator: the restore broke off: %v", err)
+		w.logf("operator: the restore of region %s broke off: %v", l.r.name, err)
 	default:
-		w.fail("K19: restore: %v", err)
+		w.fail("K19: restore of region %s: %v", l.r.name, err)
 	}
 }
 
 // bucket is what the restore sees of the bucket.
 func (l *loss) bucket() objstore.Store {
-	bucket := l.w.a.openFaulty(false, 200) // of its many calls not too many are to fail
+	bucket := l.r.openFaulty(false, 200) // of its many calls not too many are to fail
 	if l.w.bug == shortRestore {
 		return short{bucket}
 	}
@@ -170,20 +224,66 @@ func (l *loss) bucket() objstore.Store {
 
 // over has the region go on: coordinators are started, and clients leave what is not there any more.
 func (l *loss) over() {
-	w := l.w
-	l.done, w.a.down = true, false
+	w, r := l.w, l.r
 	w.check.observe()
-	w.logf("operator: region a is restored at seq %d, epoch %d", w.a.head.Seq, w.a.oracle.Region().Epoch)
-	if w.bug == goneQuarantine {
-		held, err := recovery.Held(context.Background(), w.a.bucket, w.a.oracle)
-		for _, o := range held {
-			err = errors.Join(err, w.a.bucket.Delete(context.Background(), o.Key))
-		}
-		if err != nil {
-			w.fail("drop what is held: %v", err)
+	l.happened, r.down = false, false
+	l.restores++
+	l.left--
+	w.logf("operator: region %s is restored at seq %d, epoch %d", r.name, r.head.Seq, r.oracle.Region().Epoch)
+	if !l.seen {
+		w.fail("K19: the restore of region %s says that it is done, and has changed nothing", r.name)
+	}
+	if l.seen = false; l.left > 0 {
+		l.next()
+	}
+	if r == w.a {
+		l.dropQuarantine()
+		l.tellClients()
+	}
+}
+
+// next plans the second loss: with a backup of before the first one, with a newer one, or with none.
+func (l *loss) next() {
+	l.at = l.w.steps + 1 + l.rng.IntN(againMax)
+	if l.bare {
+		l.at = l.w.steps + 1 + l.rng.IntN(againMax/4)
+	}
+	if l.rng.IntN(3) > 0 {
+		l.back, l.backup = 0, nil
+		if l.rng.IntN(2) == 0 {
+			l.back = l.w.steps + 1 + l.rng.IntN(l.at-l.w.steps)
 		}
 	}
-	o := w.operator
+	l.diverge, l.slow = false, l.rng.IntN(2) == 0
+	l.late = l.bare || !l.slow && l.rng.IntN(2) == 0
+}
+
+// mistaken is the incarnation that is restored by the mistake oldIncarnation, "" for the one that is to be.
+func (l *loss) mistaken() string {
+	if l.w.bug != oldIncarnation || l.restores == 0 {
+		return ""
+	}
+	return l.r.oracle.Restores()[0].Parent
+}
+
+// dropQuarantine is the mistake goneQuarantine.
+func (l *loss) dropQuarantine() {
+	w := l.w
+	if w.bug != goneQuarantine {
+		return
+	}
+	held, err := recovery.Held(context.Background(), w.a.bucket, w.a.oracle)
+	for _, o := range held {
+		err = errors.Join(err, w.a.bucket.Delete(context.Background(), o.Key))
+	}
+	if err != nil {
+		w.fail("drop what is held: %v", err)
+	}
+}
+
+// tellClients has them go on without what is not there any more.
+func (l *loss) tellClients() {
+	w, o := l.w, l.w.operator
 	if o.lost {
 		return
 	}
@@ -202,68 +302,4 @@ func (l *loss) over() {
 			p.left, p.window = 0, nil
 		}
 	}
-}
-
-// Ask implements recovery.Peer.
-func (l *loss) Ask(context.Context) (recovery.PeerReport, error) {
-	w := l.w
-	if w.chance(10) {
-		return recovery.PeerReport{}, fmt.Errorf("ask region b: %w", base.ErrUnavailable)
-	}
-	at := w.b.link()
-	if at == nil {
-		return recovery.PeerReport{}, nil
-	}
-	if f := w.b.flip(); f != nil {
-		return recovery.PeerReport{TookOver: base.Epoch(f.Epoch)}, nil
-	}
-	return recovery.PeerReport{Link: linkName, Position: at.Info().Position, Fault: at.Info().Fault}, nil
-}
-
-// draw makes a source of bytes of the world's generator.
-type draw struct{ rng *rand.Rand }
-
-func (d draw) Read(b []byte) (int, error) {
-	for i := range b {
-		b[i] = byte(d.rng.IntN(256))
-	}
-	return len(b), nil
-}
-
-// restorer is the metalog that a restore is written to.
-type restorer struct {
-	*memory.Log
-	w *World
-}
-
-func (r *restorer) Restore(ctx context.Context, x metastore.Restoration) error {
-	if r.w.bug != sameEpoch {
-		return r.Log.Restore(ctx, x)
-	}
-	e, err := metastore.DecodeEntry(x.First.Value)
-	if err != nil {
-		return err
-	}
-	ev := e.Events[0].Kind.(*metalogpb.Event_IncarnationBegun).IncarnationBegun
-	ev.Epoch, ev.NextProducerId, ev.FirstSession = int32(r.w.a.oracle.Region().Epoch), 0, 0
-	if x.First.Value, err = metastore.EncodeEntry(e); err != nil {
-		return err
-	}
-	if err := r.Log.Restore(ctx, x); err != nil {
-		return err
-	}
-	return base.ErrUnavailable // and its entry, as it would be, is not archived
-}
-
-// short is a bucket whose last archived objects nobody lists.
-type short struct{ objstore.Store }
-
-func (s short) List(ctx context.Context, prefix, after string, most int) ([]objstore.Info, error) {
-	page, err := s.Store.List(ctx, prefix, after, most)
-	if len(page) > 0 && len(prefix) > len("meta/log/") && prefix[:9] == "meta/log/" {
-		if next, _ := s.Store.List(ctx, prefix, page[len(page)-1].Key, 1); len(next) == 0 {
-			page = page[:len(page)-1]
-		}
-	}
-	return page, err
 }

@@ -69,7 +69,7 @@ func (o *operator) step() {
 	case w.b.link() == nil:
 		o.createLink()
 	case w.plan == NoFailover || o.isDone:
-	case !o.lost && w.loss != nil && w.loss.waits():
+	case !o.lost && (w.a.loss.holdsFailover() || w.b.loss.holdsFailover()):
 	case !o.lost && !w.faulty:
 		w.plan = NoFailover // it was not there in time
 	case !o.lost && w.steps >= o.failAt && (w.plan.fences() || w.b.filled()):

@@ -42,6 +42,9 @@ func (a *agent) follow(most int) error {
 		return nil
 	}
 	entries, err := readLog(a.log, objects, pos.Incarnation, a.view.Head().Seq+1)
+	if err == nil && len(entries) == 0 {
+		err = fmt.Errorf("neither log nor archive has seq %d: %w", a.view.Head().Seq+1, base.ErrUnavailable)
+	}
 	if err != nil {
 		return err
 	}
@@ -55,6 +58,7 @@ func (a *agent) follow(most int) error {
 			return err
 		}
 	}
+	a.view.SetIncarnation(pos.Incarnation) // the archive may tell of earlier restores
 	return nil
 }
 

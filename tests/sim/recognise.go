@@ -15,35 +15,45 @@ import (
 // recognise is pkg/metastore/replica's: a log that ends before what was applied, or is of another incarnation, is not the one that was
 // followed. Then what is in memory is archived first, and the state starts over.
 func (c *coord) recognise(pos metastore.Position) error {
-	if c.replica == nil || c.r.w.loss == nil {
+	if c.replica == nil || !c.r.w.lossy {
 		return nil
 	}
 	have, incarnation := c.replica.Head(), c.replica.Incarnation()
 	if (pos.Head.Seq == 0 || pos.Incarnation == incarnation) && pos.Head.Seq < have.Seq {
-		c.keepTail(incarnation)
+		c.keepTail(lostLog{incarnation, c.tail})
 	}
 	if incarnation != "" && pos.Incarnation != incarnation || pos.Head.Seq < have.Seq {
 		c.r.w.logf("%s: the log ends at seq %d of %s, and was at %d of %s", c, pos.Head.Seq, pos.Incarnation, have.Seq, incarnation)
+		c.was = lostLog{incarnation, c.tail}
 		c.replica, c.tail, c.archive = nil, nil, nil
 		return fmt.Errorf("the state starts over: %w", metastore.ErrChain)
 	}
 	return nil
 }
 
+// lostLog is what a coordinator has in memory of a log, and goes on having until it has loaded another one.
+type lostLog struct {
+	incarnation string
+	tail        []metastore.RawEntry
+}
+
 // keepTail archives what is in memory of a log that is lost: pkg/coordinator's savetail.
-func (c *coord) keepTail(incarnation string) {
+func (c *coord) keepTail(l lostLog) {
 	ctx := context.Background()
-	end, err := archive.NewReader(c.objects).End(ctx, incarnation)
-	if err != nil || end == 0 || len(c.tail) == 0 || end+1 < c.tail[0].Seq || end >= c.tail[len(c.tail)-1].Seq {
+	if l.incarnation == "" || len(l.tail) == 0 {
 		return
 	}
-	pointer, err := archive.NewWriter(c.objects, incarnation).Archive(ctx, c.tail[end+1-c.tail[0].Seq:])
+	end, err := archive.NewReader(c.objects).End(ctx, l.incarnation)
+	if err != nil || end+1 < l.tail[0].Seq || end >= l.tail[len(l.tail)-1].Seq {
+		return
+	}
+	pointer, err := archive.NewWriter(c.objects, l.incarnation).Archive(ctx, l.tail[end+1-l.tail[0].Seq:])
 	c.r.w.logf("%s archives what it has of the lost log, from seq %d to %v: %v", c, end+1, pointer.GetSeq(), err)
 }
 
 // checkArchive is what a coordinator asks before it believes its etcd.
 func (c *coord) checkArchive() error {
-	if c.r.w.loss == nil {
+	if !c.r.w.lossy || c.r.w.bug == believedEtcd && c.r == c.r.w.b {
 		return nil
 	}
 	return replica.CheckArchive(context.Background(), c.log, c.objects)
@@ -54,10 +64,11 @@ func (c *coord) haltOn(err error) {
 	if errors.Is(err, replica.ErrAhead) {
 		c.r.w.logf("%s halts: %v", c, err)
 		if c.replica != nil {
-			c.keepTail(c.replica.Incarnation())
+			c.was = lostLog{c.replica.Incarnation(), c.tail}
 		}
+		c.keepTail(c.was)
 		c.halted = true
-		if c.r.name == "a" && !c.r.down {
+		if !c.r.down {
 			c.r.w.fail("K19: %s halts, though its etcd is sound: %v", c, err)
 		}
 	}
@@ -68,7 +79,7 @@ func (a *agent) recognise(pos metastore.Position) error {
 	switch {
 	case a.r.down:
 		return fmt.Errorf("no coordinator answers: %w", base.ErrUnavailable)
-	case a.view == nil || a.r.w.loss == nil:
+	case a.view == nil || !a.r.w.lossy:
 	case a.view.Incarnation() != pos.Incarnation || pos.Head.Seq < a.view.Head().Seq:
 		a.view = nil
 	}

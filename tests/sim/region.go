@@ -38,6 +38,7 @@ type Region struct {
 
 	oracle *state.State
 	head   metastore.Head
+	loss   *loss    // of its etcd; nil in a world without it
 	down   bool     // etcd has lost its data, or was set back, and is not restored
 	frozen base.Seq // the head when a higher epoch's fence was first seen, 0 for never
 }

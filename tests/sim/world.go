@@ -47,11 +47,15 @@ const (
 	shortRestore       // a restore leaves the last archived object out
 	sameEpoch          // a restore goes on under the epoch and the ids of before
 	goneQuarantine     // a collector takes quarantined objects for garbage
+	oldIncarnation     // a second restore is of the log from before the first one
+	believedEtcd       // B's coordinators believe an etcd that lost what the archive has
+	shadowFaulted      // a link takes its own region's restore for its source's
 	bugs               // how many there are
 )
 
 func (b bug) String() string {
-	return [...]string{"none", "early answers", "no poison", "no fence", "empty copies", "empty fills", "any commit", "forgotten groups", "sleep unnoticed", "early expiry", "same producer ids", "more deleted", "lost settings", "kept groups", "short restore", "restore under the same epoch", "quarantine collected"}[b]
+	return [...]string{"none", "early answers", "no poison", "no fence", "empty copies", "empty fills", "any commit", "forgotten groups", "sleep unnoticed", "early expiry", "same producer ids", "more deleted", "lost settings", "kept groups", "short restore", "restore under the same epoch", "quarantine collected",
+		"restore of an old incarnation", "etcd of the shadow believed", "link faulted by its own restore"}[b]
 }
 
 // fences tells whether A's etcd is in reach.
@@ -77,7 +81,7 @@ type World struct {
 	// snapshotEvery is how many entries lie between two snapshots.
 	snapshotEvery base.Seq
 	admin         *admin
-	loss          *loss // nil in a world that does not lose an etcd
+	lossy         bool // some region loses its etcd
 	check         *checker
 
 	problem error // the first broken promise
@@ -120,8 +124,11 @@ func NewWorld(seed uint64) *World {
 		}
 	}
 	w.actors = append(w.actors, w.operator, w.link, w.link, w.admin, &reader{w: w})
-	if w.loss = newLoss(w, seed); w.loss != nil {
-		w.actors = append(w.actors, w.loss, w.loss)
+	for _, r := range []*Region{w.a, w.b} {
+		if r.loss = newLoss(r, seed); r.loss != nil {
+			w.actors = append(w.actors, r.loss, r.loss)
+			w.lossy = true
+		}
 	}
 	for _, g := range w.groups {
 		w.actors = append(w.actors, g)
@@ -269,8 +276,10 @@ func (w *World) unfinished() string {
 	if !w.operator.done() {
 		return "the operator has work left: " + w.operator.String()
 	}
-	if w.loss != nil && w.loss.open() {
-		return "the metalog of region a is not restored"
+	for _, r := range []*Region{w.a, w.b} {
+		if r.loss.open() {
+			return "the metalog of region " + r.name + " is not restored"
+		}
 	}
 	for _, p := range w.producers {
 		if !p.done() {

@@ -71,3 +71,6 @@ func (s *Server) SetTo(x Image) {
 
 // Seq is the head of the backup.
 func (x Image) Seq() base.Seq { return x.pos.Head.Seq }
+
+// Incarnation is that of the log in the backup.
+func (x Image) Incarnation() string { return x.pos.Incarnation }
