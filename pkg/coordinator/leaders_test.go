@@ -14,6 +14,7 @@ import (
 	"github.com/gnomon-stream/gnomon/pkg/metastore/memory"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/replica"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
+	"github.com/gnomon-stream/gnomon/pkg/recovery"
 )
 
 // two coordinators, of which the first leads.
@@ -314,5 +315,72 @@ func TestEtcdBehindTheArchive(t *testing.T) {
 				t.Errorf("the archive ends at seq %d, the process had %d, %v", end, before.Head.Seq, err)
 			}
 		})
+	}
+}
+
+// deaf is an etcd whose answer to a restore is lost: the restore breaks off before it archives its entry.
+type deaf struct{ *memory.Log }
+
+func (d deaf) Restore(ctx context.Context, r metastore.Restoration) error {
+	return errors.Join(d.Log.Restore(ctx, r), base.ErrUnavailable)
+}
+
+// shut is a bucket that takes nothing as long as etcd has data.
+type shut struct {
+	archive.Objects
+	etcd *memory.Log
+}
+
+func (s shut) PutIfAbsent(ctx context.Context, key string, value []byte) error {
+	if pos, err := s.etcd.Position(ctx); err != nil || pos.Head.Seq > 0 {
+		return errors.Join(err, base.ErrUnavailable)
+	}
+	return s.Objects.PutIfAbsent(ctx, key, value)
+}
+
+// An etcd that is lost again before anything of the restored log is archived: a coordinator that lives archives all of that too.
+func TestEtcdLostAgain(t *testing.T) {
+	t.Parallel()
+	cl := newCluster(t)
+	m := cl.lead("one")
+	if err := m.emit(created("x")); err != nil {
+		t.Fatal(err)
+	}
+	m.until("has archived it", func() bool {
+		pos := cl.position()
+		return base.Seq(pos.Archive.GetSeq()) == pos.Head.Seq
+	})
+	m.end()
+	cl.server.Lose()
+	claim := objstore.Claim{ClusterID: base.ClusterID{7}, KafkaClusterID: "k", Region: 1}
+	if err := objstore.ClaimBucket(t.Context(), cl.bucket, claim); err != nil {
+		t.Fatal(err)
+	}
+	_, err := recovery.Restore(t.Context(), recovery.Options{
+		Bucket: cl.bucket, Log: deaf{cl.server.Open(nil)}, Settle: time.Nanosecond, Now: cl.clock.Now, Say: func(string) {},
+	})
+	if !errors.Is(err, base.ErrUnavailable) {
+		t.Fatalf("the restore was to break off: %v", err)
+	}
+	m = cl.start("two", func(cfg *Config) { cfg.Objects = shut{cfg.Objects, cl.server.Open(nil)} })
+	m.retried("emit", func() error { return m.emit(created("y")) })
+	m.until("has applied it", func() bool { return m.Replica().Applied() == cl.head() })
+	before := cl.position()
+	reader := archive.NewReader(objstore.AsObjects(cl.bucket))
+	if end, err := reader.End(t.Context(), before.Incarnation); err != nil || end > 0 {
+		t.Fatalf("seq %d is archived already, %v", end, err)
+	}
+	cl.server.Lose()
+	select {
+	case err := <-m.ended:
+		m.ended <- err
+		if !errors.Is(err, replica.ErrAhead) {
+			t.Fatal(err)
+		}
+	case <-time.After(patience):
+		t.Fatal("the coordinator goes on")
+	}
+	if end, err := reader.End(t.Context(), before.Incarnation); err != nil || end != before.Head.Seq {
+		t.Errorf("the archive ends at seq %d, the process had %d, %v", end, before.Head.Seq, err)
 	}
 }

@@ -28,6 +28,10 @@ func (c *Coordinator) saveTail(why error) {
 
 // keepTail archives what is in memory and not archived. When etcd is set back by less than the archive lags, this is what shows it: the
 // archive is ahead of etcd then, and nobody leads. A process that starts without any memory on such an etcd cannot know.
+//
+// What is archived begins behind the last entry that can be read. That may be the parent's. The walk: (1) A restore begins an incarnation, and
+// breaks off before it has archived its entry. (2) This process leads by it; what it holds begins with that entry. (3) etcd is lost
+// again, before the first second is archived. From seq 1 on nothing is in memory, but all is that the archive lacks.
 func (c *Coordinator) keepTail(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, saveTailTimeout)
 	defer cancel()
@@ -46,7 +50,7 @@ func (c *Coordinator) archiveTail(ctx context.Context) (from, to base.Seq, err e
 	if incarnation == "" {
 		return 1, 0, nil
 	}
-	end, err := archive.NewReader(c.cfg.Objects).End(ctx, incarnation)
+	end, err := archive.NewReader(c.cfg.Objects).Reach(ctx, incarnation)
 	if err != nil || end == 0 && c.replica.Applied() == 0 {
 		return 1, 0, err
 	}

@@ -43,7 +43,7 @@ func (c *coord) keepTail(l lostLog) {
 	if l.incarnation == "" || len(l.tail) == 0 {
 		return
 	}
-	end, err := archive.NewReader(c.objects).End(ctx, l.incarnation)
+	end, err := archive.NewReader(c.objects).Reach(ctx, l.incarnation)
 	if err != nil || end+1 < l.tail[0].Seq || end >= l.tail[len(l.tail)-1].Seq {
 		return
 	}

@@ -74,6 +74,17 @@ func (r *Reader) End(ctx context.Context, incarnation string) (base.Seq, error) 
 	return r.endNear(ctx, incarnation, last)
 }
 
+// Reach returns the last seq of an incarnation that can be read: of its own entries, or, when none of those is archived, of what it took over
+// from its parent; 0 when there is nothing.
+func (r *Reader) Reach(ctx context.Context, incarnation string) (base.Seq, error) {
+	end, err := r.End(ctx, incarnation)
+	if err != nil || end > 0 {
+		return end, err
+	}
+	l, _, err := lineageOf(ctx, r.objects, incarnation)
+	return l.ParentSeq, err
+}
+
 // endNear looks at the objects that may reach beyond the one with the highest first seq: a leader that died before it moved the
 // pointer may have archived more than the next one so far.
 func (r *Reader) endNear(ctx context.Context, incarnation string, first base.Seq) (base.Seq, error) {
