@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/metastore"
@@ -93,12 +94,18 @@ const (
 	// Jumps of the counters where the epoch stays: more than a log can hand out in the time that its archive lags.
 	producerJump = 1 << 24
 	sessionJump  = 1 << 16
+	// failoverJump is by how much a failover can have raised the epoch at most, the source having been restored a dozen times meanwhile.
+	failoverJump = 16 * base.RegionsMax
 	// epochMax is that of base.StripedID.
 	epochMax = 1 << 23
 )
 
 // fresh returns what the incarnation goes on with: nothing that was lost, or that a restore that broke off may have begun with, can have
 // handed it out (Y3).
+//
+// A shadow may have lost its failover. The walk: (1) It takes over at its next epoch above the source's, and gives ids of that to clients.
+// (2) It loses its etcd before that second is archived. (3) Its restore, which knows of no failover, would take that very epoch: nothing
+// in the bucket has it, unless an object was put already. So while a link is active, epochs that a failover may have taken are used.
 func (r *restoring) fresh(ctx context.Context) (epoch base.Epoch, nextProducer int64, firstSession uint64, err error) {
 	region := r.State.Region()
 	if r.takenBy != "" {
@@ -115,6 +122,11 @@ func (r *restoring) fresh(ctx context.Context) (epoch base.Epoch, nextProducer i
 		}
 		return nil
 	})
+	for _, l := range r.State.Links() {
+		if l.Active() {
+			used = append(used, max(slices.Max(used), l.Image().Region().Epoch)+failoverJump)
+		}
+	}
 	epoch = base.NextEpoch(region.Number, used...)
 	return epoch, 0, uint64(base.StripedID(epoch, 1)), err
 }

@@ -190,6 +190,24 @@ func TestYieldsAfterRestore(t *testing.T) {
 	}
 }
 
+// Y3: a shadow's restore takes no epoch that a failover, lost with the log, may have begun.
+func TestRestoreOfALostFailover(t *testing.T) {
+	r := newRegion(t)
+	source := base.ClusterID{2}
+	r.emit(&metalogpb.Event{Kind: &metalogpb.Event_LinkCreated{LinkCreated: &metalogpb.LinkCreated{
+		Config: &metalogpb.LinkConfig{Name: "l"}, SourceClusterId: source[:], SourceRegionNumber: 2,
+	}}})
+	r.archive()
+	r.server.Lose()
+	rep := r.restored(nil)
+	if tookOver := base.NextEpoch(1, 1, 2); base.Epoch(rep.Epoch) <= tookOver {
+		t.Errorf("restored at epoch %d, a failover may have taken %d", rep.Epoch, tookOver)
+	}
+	if first := base.EpochOfID(r.load().State.NextProducerID()); first != base.Epoch(rep.Epoch) {
+		t.Errorf("ids of epoch %d, restored at %d", first, rep.Epoch)
+	}
+}
+
 // Y2, Y3: a restore that breaks off leaves nothing that counts, and is run again; an answer that was lost is found.
 func TestRestoreBreaksOff(t *testing.T) {
 	for _, phase := range []memory.Phase{memory.Before, memory.After} {

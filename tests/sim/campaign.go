@@ -159,7 +159,7 @@ func (c *coord) lookForHigherEpoch(own base.Epoch) error {
 
 func (c *coord) askPeer() base.Epoch {
 	w := c.r.w
-	if w.cut || c.r != w.a || w.chance(10) {
+	if w.cut || c.r != w.a || w.b.down || w.chance(10) {
 		return 0
 	}
 	if f := w.b.flip(); f != nil {

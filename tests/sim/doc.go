@@ -40,7 +40,7 @@
 //
 // Where a region's etcd loses its data, at any step (its coordinators die with it, or find out), pkg/recovery restores it from the bucket by
 // docs/RESTORE.md, with calls that fail, so that it breaks off and is run again. B's is lost while it is the shadow, also in the middle of a
-// failover. What the log has lost is then neither there nor at another place (K1 to K17 go on from what was restored), and:
+// failover, or once it is the primary; then the failover may be lost too, and is done again. What the log has lost is then neither there nor at another place (K1 to K17 go on from what was restored), and:
 //
 //	K18 a batch that was acked and that the restored log does not have is in quarantine, with its bytes.
 //	K19 all that was archived is restored, also what a coordinator that lived archived last, and nothing else: of the incarnation that

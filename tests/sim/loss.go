@@ -36,6 +36,8 @@ type loss struct {
 	diverge     bool          // give it up
 	alone       bool          // do not wait for a peer that does not answer
 	patient     bool          // B loses its etcd once the link has an image
+	asPrimary   bool          // B loses its etcd once it has taken over
+	timed       bool          // and some time after that
 	slow        bool          // the link's copies take longer than all of it
 	late        bool          // nothing is archived for a while before: clients, and the image, have more than the archive
 	bare        bool          // nothing of the restored log is archived before the next loss
@@ -59,8 +61,10 @@ func newLoss(r *Region, seed uint64) *loss {
 	}
 	l.late = !l.slow && rng.IntN(2) == 0
 	if l.left = 1 + rng.IntN(2); r == r.w.b {
-		l.at += lossLater
-		l.patient = rng.IntN(4) > 0
+		l.patient, l.asPrimary = rng.IntN(4) > 0, rng.IntN(2) == 0 && r.w.plan != NoFailover
+		if !l.asPrimary {
+			l.at += lossLater
+		}
 	}
 	return l
 }
@@ -88,7 +92,10 @@ func (l *loss) keepsFromArchive() bool {
 	if l == nil || l.left == 0 || !l.w.faulty {
 		return false
 	}
-	return l.happened && l.bare || !l.happened && l.late && l.w.steps > l.at-700
+	if l.happened {
+		return l.bare
+	}
+	return l.late && (l.asPrimary && l.w.b.flip() != nil || !l.asPrimary && l.w.steps > l.at-700)
 }
 
 // holdsFailover tells whether the failover of the world's plan has to wait. For A, until it is restored, and, as it must not take a forked
@@ -126,6 +133,8 @@ func (l *loss) step() {
 	w := l.w
 	switch {
 	case l.left == 0:
+	case l.asPrimary && !l.timed && w.b.flip() != nil:
+		l.timed, l.at = true, max(l.at, w.steps+l.rng.IntN(500))
 	case !l.happened:
 		l.happen()
 	case w.steps >= l.again && (l.r == w.b || !w.operator.lost || w.b.flip() != nil):
@@ -133,7 +142,7 @@ func (l *loss) step() {
 	}
 }
 
-// mayHappen tells whether the etcd may be lost now. A's is not once A is; B's is while a link runs, and B is the shadow.
+// mayHappen tells whether the etcd may be lost now. A's is not once A is; B's is while a link runs, or once B has taken over.
 func (l *loss) mayHappen() bool {
 	w := l.w
 	switch {
@@ -143,7 +152,7 @@ func (l *loss) mayHappen() bool {
 		return !w.operator.lost && !w.a.isFenced()
 	}
 	at := w.b.link()
-	return at != nil && w.b.flip() == nil && (!l.patient || at.Info().Position.Seq > 5)
+	return at != nil && (w.b.flip() != nil) == l.asPrimary && (!l.patient || at.Info().Position.Seq > 5)
 }
 
 func (l *loss) happen() {
@@ -238,8 +247,8 @@ func (l *loss) over() {
 	}
 	if r == w.a {
 		l.dropQuarantine()
-		l.tellClients()
 	}
+	l.tellClients()
 }
 
 // next plans the second loss: with a backup of before the first one, with a newer one, or with none.
@@ -254,7 +263,7 @@ func (l *loss) next() {
 			l.back = l.w.steps + 1 + l.rng.IntN(l.at-l.w.steps)
 		}
 	}
-	l.diverge, l.slow = false, l.rng.IntN(2) == 0
+	l.timed, l.diverge, l.slow = false, false, l.rng.IntN(2) == 0
 	l.late = l.bare || !l.slow && l.rng.IntN(2) == 0
 }
 
@@ -283,22 +292,26 @@ func (l *loss) dropQuarantine() {
 
 // tellClients has them go on without what is not there any more.
 func (l *loss) tellClients() {
-	w, o := l.w, l.w.operator
-	if o.lost {
+	w, r, o := l.w, l.r, l.w.operator
+	if r == w.b && w.b.flip() == nil && o.isDone {
+		w.logf("operator: the failover is lost too, it is done again")
+		o.isDone = false
+	}
+	if r != o.primary() || r == w.a && o.lost {
 		return
 	}
 	for i, t := range topics {
-		have := w.a.oracle.TopicByName(t.name)
-		if have == nil && i < o.created && t.name != doomed {
+		have := r.oracle.TopicByName(t.name)
+		if r == w.a && have == nil && i < o.created && t.name != doomed {
 			o.created = i
 			break
 		}
 		if have != nil {
-			w.admin.known[known{w.a, have.Info().ID}] = have.Partitions()
+			w.admin.known[known{r, have.Info().ID}] = have.Partitions()
 		}
 	}
 	for _, p := range w.producers {
-		if w.a.oracle.Partition(p.tp) == nil {
+		if r.oracle.Partition(p.tp) == nil {
 			p.left, p.window = 0, nil
 		}
 	}
