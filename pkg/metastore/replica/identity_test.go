@@ -60,7 +60,7 @@ func TestAwaitRestore(t *testing.T) {
 		return f.WaitFor(ctx, 4) == nil
 	}
 	eventually(t, func() bool { return !answers() })
-	time.Sleep(500 * time.Millisecond) // more than once round
+	time.Sleep(500 * time.Millisecond) // one that halts has ended by then
 	if answers() || f.State().Head() != cl.seq.Head() || len(f.ended) > 0 {
 		t.Errorf("at seq %d, answers: %t, ended: %t", f.State().Head().Seq, answers(), len(f.ended) > 0)
 	}

@@ -96,6 +96,7 @@ func (c *cache) takeWritten(r *Request) []byte {
 // forgetOldestWritten makes room. The caller holds mu.
 func (c *cache) forgetOldestWritten() { c.removeWritten(c.writtenOrder.Front()) }
 
+// removeWritten takes a span off the table and gives its room back. The caller holds mu.
 func (c *cache) removeWritten(e *list.Element) []byte {
 	w := c.writtenOrder.Remove(e).(*written)
 	delete(c.written, w.key)
@@ -103,6 +104,7 @@ func (c *cache) removeWritten(e *list.Element) []byte {
 	return w.data
 }
 
+// freeWritten gives back the room for a span of n bytes. The caller holds mu.
 func (c *cache) freeWritten(n int64) {
 	c.bytes -= writtenCost(n)
 	c.writtenBytes -= writtenCost(n)

@@ -62,7 +62,7 @@ func TestWrittenAndDamaged(t *testing.T) {
 	}
 }
 
-// F7: the share of the cache, the oldest goes first, and blocks that are read go before nothing else.
+// F7: no more than the share of the cache is held, and the oldest goes first.
 func TestWrittenIsBounded(t *testing.T) {
 	cost := writtenCost(batchSize)
 	w := newWorld(t, 2*writtenShare*cost, fault.Options{}) // two spans
