@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"runtime"
@@ -166,27 +167,41 @@ func (d *wireDecoder) topic(b []byte, depth int) (wireTopic, error) {
 
 func (d *wireDecoder) link(b []byte, depth int) (wireLink, error) {
 	m := wireLink{LinkState: &metalogpb.LinkState{}}
-	var image []byte
+	var pieces [][]byte
 	rest, err := peel(b, func(num protowire.Number, value []byte) (bool, error) {
 		if num != linkImage {
 			return false, nil
 		}
-		if image == nil {
-			image = value[:len(value):len(value)]
-		} else {
-			image = append(image, value...) // a message that comes in pieces is what they are side by side
-		}
+		pieces = append(pieces, value)
 		return true, nil
 	})
 	if err != nil {
 		return m, err
 	}
-	if image != nil {
+	if len(pieces) > 0 {
+		image, err := joined(pieces)
+		if err != nil {
+			return m, err
+		}
 		if m.image, err = d.snapshot(image, depth-1); err != nil {
 			return m, err
 		}
 	}
 	return m, unmarshal(rest, depth, m.LinkState)
+}
+
+// joined is a message that came in pieces, which is what they are side by side. Each has to be a message itself: one that is cut off
+// must not go on in the next.
+func joined(pieces [][]byte) ([]byte, error) {
+	if len(pieces) == 1 {
+		return pieces[0], nil
+	}
+	for _, p := range pieces {
+		if _, err := peel(p, func(protowire.Number, []byte) (bool, error) { return false, nil }); err != nil {
+			return nil, err
+		}
+	}
+	return bytes.Join(pieces, nil), nil
 }
 
 // decodePartitions decodes what was collected, on all cores.
