@@ -46,11 +46,11 @@ func (s *agentService) Position(ctx context.Context, _ *connect.Request[coordina
 }
 
 func (s *agentService) Head(ctx context.Context, _ *connect.Request[coordinatorpb.HeadRequest]) (*connect.Response[coordinatorpb.HeadResponse], error) {
-	seq, err := s.r.coord.Head(ctx)
+	head, err := s.r.coord.Head(ctx)
 	if err != nil {
 		return nil, rpcfault.Connect(err)
 	}
-	return connect.NewResponse(&coordinatorpb.HeadResponse{Seq: uint64(seq)}), nil
+	return connect.NewResponse(&coordinatorpb.HeadResponse{Seq: uint64(head.Seq), Incarnation: head.Incarnation}), nil
 }
 
 func (s *agentService) OpenSession(ctx context.Context, req *connect.Request[coordinatorpb.OpenSessionRequest]) (*connect.Response[coordinatorpb.OpenSessionResponse], error) {

@@ -55,9 +55,9 @@ func (m metalog) Do(ctx context.Context, fn func(shadow.Tx) error) error {
 func (m metalog) With(fn func(*state.State)) { m.Replica().With(fn) }
 
 func (m metalog) Refresh(ctx context.Context) error {
-	seq, err := m.Head(ctx)
+	head, err := m.Head(ctx)
 	if err != nil {
 		return err
 	}
-	return m.Replica().WaitFor(ctx, seq)
+	return m.Replica().WaitFor(ctx, head)
 }

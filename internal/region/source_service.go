@@ -32,7 +32,7 @@ func (s *sourceService) Describe(ctx context.Context, _ *connect.Request[adminpb
 	if err != nil {
 		return nil, rpcfault.Connect(err)
 	}
-	if err := s.c.Replica().WaitFor(ctx, pos.Head.Seq); err != nil {
+	if err := s.c.Replica().WaitFor(ctx, pos.Point()); err != nil {
 		return nil, rpcfault.Connect(err)
 	}
 	out := &adminpb.DescribeResponse{

@@ -16,6 +16,7 @@ import (
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/internal/trace"
 	"github.com/gnomon-stream/gnomon/pkg/kafkaapi"
+	"github.com/gnomon-stream/gnomon/pkg/metastore"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/archive"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/replica"
@@ -161,7 +162,7 @@ const headRetry = 100 * time.Millisecond
 // What an earlier process at this address told its clients was in the log by then. Had the coordinators no head to tell, the view could not
 // have been loaded either: the wait adds nothing to what a start needs.
 func (a *Agent) reachHead(ctx context.Context) bool {
-	if a.view.Replica().WaitFor(ctx, 1) != nil {
+	if a.view.Replica().WaitFor(ctx, metastore.Point{Seq: 1}) != nil {
 		return false
 	}
 	for a.view.Refresh(ctx) != nil {

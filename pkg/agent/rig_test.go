@@ -41,15 +41,16 @@ func (l *lag) Follow(ctx context.Context, from base.Seq, fn func(metastore.RawEn
 	})
 }
 
-func (l *lag) Head(ctx context.Context) (base.Seq, error) {
+func (l *lag) Head(ctx context.Context) (metastore.Point, error) {
 	l.mu.Lock()
 	away, lead := l.away, l.lead
 	l.mu.Unlock()
 	if away {
-		return 0, base.ErrUnavailable
+		return metastore.Point{}, base.ErrUnavailable
 	}
 	head, err := l.Coord.Head(ctx)
-	return head + lead, err
+	head.Seq += lead
+	return head, err
 }
 
 func (l *lag) setAway(away bool) {

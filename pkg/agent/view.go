@@ -13,9 +13,9 @@ import (
 	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
 )
 
-// Header tells the head of the metalog, linearizable.
+// Header tells where the metalog ends, linearizable.
 type Header interface {
-	Head(ctx context.Context) (base.Seq, error)
+	Head(ctx context.Context) (metastore.Point, error)
 }
 
 // View is an agent's picture of the cluster: a serving replica, and whoever waits for a change in it.
@@ -56,11 +56,11 @@ func (v *View) Replica() *replica.Replica { return v.replica }
 
 // Refresh waits until the view holds everything that was confirmed before the call.
 func (v *View) Refresh(ctx context.Context) error {
-	seq, err := v.head.Head(ctx)
+	head, err := v.head.Head(ctx)
 	if err != nil {
 		return err
 	}
-	return v.replica.WaitFor(ctx, seq)
+	return v.replica.WaitFor(ctx, head)
 }
 
 // Changed implements kafkaapi.Reader.

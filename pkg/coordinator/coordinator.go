@@ -261,16 +261,12 @@ func (c *Coordinator) newLeader(ctx context.Context, term metastore.Term) (*lead
 	if err := replica.CheckArchive(ctx, c.cfg.Log, c.cfg.Objects); err != nil {
 		return nil, err // before anything is served, and before an empty etcd is taken for a new cluster's
 	}
-	if err := c.replica.WaitFor(ctx, pos.Head.Seq); err != nil {
+	if err := c.replica.WaitFor(ctx, pos.Point()); err != nil {
 		return nil, err
 	}
 	l := &leader{c: c, term: term, guard: metastore.Guard{Head: pos.Head, FenceRevision: pos.FenceRevision}, done: make(chan error, 1)}
 	var st *state.State
-	c.replica.With(func(r *state.State) {
-		// A replica that loaded before there was a first leader knows no incarnation yet.
-		r.SetIncarnation(pos.Incarnation)
-		st = r.Clone()
-	})
+	c.replica.With(func(r *state.State) { st = r.Clone() })
 	if st.Head() != pos.Head {
 		return nil, fmt.Errorf("state at seq %d, log at %d: %w", st.Head().Seq, pos.Head.Seq, metastore.ErrConflict)
 	}

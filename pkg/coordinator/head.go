@@ -19,14 +19,14 @@ type sharedHead struct {
 }
 
 type headAsk struct {
-	done chan struct{}
-	seq  base.Seq
-	err  error
+	done  chan struct{}
+	point metastore.Point
+	err   error
 }
 
 func newSharedHead(log metastore.Log) *sharedHead { return &sharedHead{log: log} }
 
-func (h *sharedHead) get(ctx context.Context) (base.Seq, error) {
+func (h *sharedHead) get(ctx context.Context) (metastore.Point, error) {
 	h.mu.Lock()
 	if h.next == nil {
 		h.next = &headAsk{done: make(chan struct{})}
@@ -42,9 +42,9 @@ func (h *sharedHead) get(ctx context.Context) (base.Seq, error) {
 	}
 	select {
 	case <-ask.done:
-		return ask.seq, ask.err
+		return ask.point, ask.err
 	case <-ctx.Done():
-		return 0, fmt.Errorf("ask for the head of the metalog: %w: %w", base.ErrUnavailable, context.Cause(ctx))
+		return metastore.Point{}, fmt.Errorf("ask for the head of the metalog: %w: %w", base.ErrUnavailable, context.Cause(ctx))
 	}
 }
 
@@ -66,7 +66,10 @@ func (h *sharedHead) serve(ctx context.Context) {
 		rctx, cancel := context.WithTimeout(ctx, headTimeout)
 		pos, err := h.log.Position(rctx)
 		cancel()
-		ask.seq, ask.err = pos.Head.Seq, err
+		if err == nil && pos.Incarnation == "" {
+			err = fmt.Errorf("head of the metalog: %w", metastore.ErrNoLog) // its point would be of any incarnation
+		}
+		ask.point, ask.err = pos.Point(), err
 		close(ask.done)
 	}
 }

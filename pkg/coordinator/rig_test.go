@@ -242,11 +242,11 @@ func request(session base.SessionID, n uint64, topic string) *metalogpb.CommitRe
 func (m *member) endOf(topic string) (end base.Offset) {
 	m.t.Helper()
 	m.retried("ask for the head", func() error {
-		seq, err := m.Head(m.t.Context())
+		head, err := m.Head(m.t.Context())
 		if err != nil {
 			return err
 		}
-		return m.Replica().WaitFor(m.t.Context(), seq)
+		return m.Replica().WaitFor(m.t.Context(), head)
 	})
 	m.Replica().With(func(st *state.State) {
 		if t := st.TopicByName(topic); t != nil {

@@ -141,6 +141,6 @@ func (c *Coordinator) Position(ctx context.Context) (metastore.Position, error) 
 	return c.cfg.Log.Position(ctx)
 }
 
-// Head returns the seq of the head of the log, linearizable. Concurrent callers share one request to etcd: each gets
-// the answer to a request that began after its call.
-func (c *Coordinator) Head(ctx context.Context) (base.Seq, error) { return c.heads.get(ctx) }
+// Head returns where the log ends, linearizable. Concurrent callers share one request to etcd: each gets the answer to a
+// request that began after its call. base.ErrUnavailable while etcd is empty.
+func (c *Coordinator) Head(ctx context.Context) (metastore.Point, error) { return c.heads.get(ctx) }

@@ -374,8 +374,11 @@ func (*HeadRequest) Descriptor() ([]byte, []int) {
 }
 
 type HeadResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Seq           uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Seq   uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
+	// Which log the seq is of: after a restore it is another one. Empty from a coordinator that is older than the field: then a
+	// view of any incarnation that has come so far will do.
+	Incarnation   string `protobuf:"bytes,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -415,6 +418,13 @@ func (x *HeadResponse) GetSeq() uint64 {
 		return x.Seq
 	}
 	return 0
+}
+
+func (x *HeadResponse) GetIncarnation() string {
+	if x != nil {
+		return x.Incarnation
+	}
+	return ""
 }
 
 type WatchRequest struct {
@@ -960,9 +970,10 @@ const file_gnomon_coordinator_v1_coordinator_proto_rawDesc = "" +
 	"\thead_hash\x18\x03 \x01(\fR\bheadHash\x126\n" +
 	"\bsnapshot\x18\x04 \x01(\v2\x1a.gnomon.metalog.v1.PointerR\bsnapshot\x124\n" +
 	"\aarchive\x18\x05 \x01(\v2\x1a.gnomon.metalog.v1.PointerR\aarchive\"\r\n" +
-	"\vHeadRequest\" \n" +
+	"\vHeadRequest\"B\n" +
 	"\fHeadResponse\x12\x10\n" +
-	"\x03seq\x18\x01 \x01(\x04R\x03seq\"\x0e\n" +
+	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\tR\vincarnation\"\x0e\n" +
 	"\fWatchRequest\"Y\n" +
 	"\rWatchResponse\x120\n" +
 	"\x06agents\x18\x01 \x03(\v2\x18.gnomon.metalog.v1.AgentR\x06agents\x12\x16\n" +

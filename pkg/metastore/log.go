@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
@@ -27,6 +28,8 @@ var (
 	ErrLapse = errors.New("left to its lease")
 	// ErrChain says that an entry does not continue the one before: the log was set back, or is of another incarnation.
 	ErrChain = errors.New("the metalog's hash chain is broken")
+	// ErrNoLog says that there is no incarnation yet: the first election makes it. It may pass by itself.
+	ErrNoLog = fmt.Errorf("the cluster has had no leader yet: %w", base.ErrUnavailable)
 )
 
 // Hash is the SHA-256 of an encoded entry.
@@ -55,6 +58,16 @@ type Position struct {
 	Archive       *metalogpb.Pointer // nil when there is none; Seq is the last archived
 	Leader        *metalogpb.Leader  // nil when nobody leads
 }
+
+// Point is a place in the metalog of one incarnation: after a restore the same seq is another entry. An empty incarnation stands for
+// any; only a coordinator of before HeadResponse.incarnation, and who does not care, leave it out.
+type Point struct {
+	Incarnation string
+	Seq         base.Seq
+}
+
+// Point is where the log ends.
+func (p Position) Point() Point { return Point{p.Incarnation, p.Head.Seq} }
 
 // Log is the metalog of one cluster together with the small keys beside it. All methods may be called concurrently.
 // Every method returns base.ErrUnavailable (wrapped) when the backend is out of reach.

@@ -67,11 +67,11 @@ func (m links) Do(ctx context.Context, fn func(shadow.Tx) error) error {
 func (m links) With(fn func(*state.State)) { m.Replica().With(fn) }
 
 func (m links) Refresh(ctx context.Context) error {
-	seq, err := m.Head(ctx)
+	head, err := m.Head(ctx)
 	if err != nil {
 		return err
 	}
-	return m.Replica().WaitFor(ctx, seq)
+	return m.Replica().WaitFor(ctx, head)
 }
 
 // remote is the source without a network.

@@ -109,8 +109,8 @@ func TestFollowLeavesALaggard(t *testing.T) {
 		seqs = append(seqs, raw.Seq)
 		switch from = raw.Seq + 1; raw.Seq {
 		case 3: // a client asks for the end, at two
-			if seq, err := c.Head(ctx); seq != 5 || err != nil {
-				t.Errorf("head %d, %v", seq, err)
+			if head, err := c.Head(ctx); head.Seq != 5 || err != nil {
+				t.Errorf("head %d, %v", head.Seq, err)
 			}
 		case 5:
 			cancel()
@@ -155,8 +155,20 @@ func TestHeadGoesBack(t *testing.T) {
 	if _, err := c.Position(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if seq, err := c.Head(ctx); seq != 5 || err != nil {
-		t.Fatalf("head %d, %v", seq, err)
+	if head, err := c.Head(ctx); head.Seq != 5 || err != nil {
+		t.Fatalf("head %v, %v", head, err)
+	}
+}
+
+// A head says which log it is of, if the coordinator does: a view of what was lost has come as far, too.
+func TestHeadNamesItsIncarnation(t *testing.T) {
+	one := newStub(t)
+	c := newClient(t, one)
+	for _, want := range []metastore.Point{{Seq: 5}, {Incarnation: "lost", Seq: 6}, {Incarnation: "restored", Seq: 6}} {
+		one.locked(func() { one.head, one.name = uint64(want.Seq), want.Incarnation })
+		if head, err := c.Head(testContext(t)); head != want || err != nil {
+			t.Errorf("head %v, %v, want %v", head, err, want)
+		}
 	}
 }
 

@@ -41,6 +41,7 @@
 //     refused as a whole, and clients send again. Nothing is acked twice or over a hole.
 //  8. All coordinators are away. The view, and the list of agents, stand; commits and forwards fail, retriable. When they
 //     are back the first list may lack agents that have not registered again yet: (R4).
-//  9. The metalog was restored from its archive. Our view may be of entries that were lost, and be ahead of the new log. A head below
-//     what we knew before we asked is no answer; the view finds the new incarnation when its stream breaks off, and is loaded anew.
+//  9. The metalog was restored from its archive. Our view may be of entries that were lost, and be ahead of the new log. A head names
+//     its incarnation, and the view waits until it is of that one (package replica, R2). From a coordinator too old to name it, a head
+//     below what we knew before we asked is no answer. The view finds the new incarnation when its stream breaks off, and is loaded anew.
 package remote

@@ -33,7 +33,7 @@ func (c *Client) Position(ctx context.Context) (metastore.Position, error) {
 		return out, err
 	}
 	if out.Incarnation == "" {
-		return out, fmt.Errorf("the cluster has had no leader yet: %w", base.ErrUnavailable)
+		return out, metastore.ErrNoLog
 	}
 	if was := c.incarnation.Swap(&out.Incarnation); was != nil && *was != out.Incarnation {
 		c.wanted.Store(uint64(out.Head.Seq)) // the log was restored: what was beyond is lost
@@ -41,26 +41,26 @@ func (c *Client) Position(ctx context.Context) (metastore.Position, error) {
 	return out, nil
 }
 
-// Head returns the last seq of the log, linearizable. A head that is below what was known before the question is of a log that was
+// Head returns where the log ends, linearizable; an older coordinator does not say in which incarnation. A head that is below what was known before the question is of a log that was
 // restored: base.ErrUnavailable until the view has been loaded anew, as it may show what was lost.
-func (c *Client) Head(ctx context.Context) (base.Seq, error) {
-	var seq uint64
+func (c *Client) Head(ctx context.Context) (metastore.Point, error) {
+	var head metastore.Point
 	before := c.wanted.Load()
 	err := c.any(ctx, "head of the metalog", func(ctx context.Context, p *peer) error {
 		resp, err := p.coord.Head(ctx, connect.NewRequest(&coordinatorpb.HeadRequest{}))
 		if err == nil {
-			seq = resp.Msg.Seq
+			head = metastore.Point{Incarnation: resp.Msg.Incarnation, Seq: base.Seq(resp.Msg.Seq)}
 		}
 		return err
 	})
 	if err != nil {
-		return 0, err
+		return metastore.Point{}, err
 	}
-	if seq < before {
-		return 0, fmt.Errorf("the metalog's head went back from seq %d to %d, it was restored: %w", before, seq, base.ErrUnavailable)
+	if uint64(head.Seq) < before {
+		return metastore.Point{}, fmt.Errorf("the metalog's head went back from seq %d to %d, it was restored: %w", before, head.Seq, base.ErrUnavailable)
 	}
-	c.know(seq)
-	return base.Seq(seq), nil
+	c.know(uint64(head.Seq))
+	return head, nil
 }
 
 // know notes that the log reaches at least that far.

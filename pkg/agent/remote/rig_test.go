@@ -37,7 +37,7 @@ type stub struct {
 	commit  func(*coordinatorpb.CommitRequest) (*coordinatorpb.CommitResponse, error) // an error breaks the stream off
 	numbers []uint64                                                                  // of the commits that came
 	head    uint64
-	name    string // of the incarnation; empty means i
+	name    string // of the incarnation; empty means i, and that Head does not tell it
 	entries uint64 // that Follow gives
 	follows int
 	lists   chan *coordinatorpb.WatchResponse
@@ -125,7 +125,7 @@ func (s *stub) Head(context.Context, *connect.Request[coordinatorpb.HeadRequest]
 	if s.head == 0 {
 		return nil, rpcfault.Connect(base.ErrUnavailable)
 	}
-	return connect.NewResponse(&coordinatorpb.HeadResponse{Seq: s.head}), nil
+	return connect.NewResponse(&coordinatorpb.HeadResponse{Seq: s.head, Incarnation: s.name}), nil
 }
 
 func (s *stub) Follow(ctx context.Context, req *connect.Request[adminpb.FollowRequest], stream *connect.ServerStream[adminpb.FollowResponse]) error {

@@ -66,7 +66,7 @@ type CoordinatorServiceClient interface {
 	Identify(context.Context, *connect.Request[coordinatorpb.IdentifyRequest]) (*connect.Response[coordinatorpb.IdentifyResponse], error)
 	// Position tells from where a replica starts (linearizable). Any coordinator answers.
 	Position(context.Context, *connect.Request[coordinatorpb.PositionRequest]) (*connect.Response[coordinatorpb.PositionResponse], error)
-	// Head gives the last seq of the log (linearizable). Any coordinator answers.
+	// Head tells where the log ends (linearizable). Any coordinator answers.
 	Head(context.Context, *connect.Request[coordinatorpb.HeadRequest]) (*connect.Response[coordinatorpb.HeadResponse], error)
 	// Watch streams what agents know of each other and of the region's role: as it stands, then at each change. Any
 	// coordinator answers.
@@ -205,7 +205,7 @@ type CoordinatorServiceHandler interface {
 	Identify(context.Context, *connect.Request[coordinatorpb.IdentifyRequest]) (*connect.Response[coordinatorpb.IdentifyResponse], error)
 	// Position tells from where a replica starts (linearizable). Any coordinator answers.
 	Position(context.Context, *connect.Request[coordinatorpb.PositionRequest]) (*connect.Response[coordinatorpb.PositionResponse], error)
-	// Head gives the last seq of the log (linearizable). Any coordinator answers.
+	// Head tells where the log ends (linearizable). Any coordinator answers.
 	Head(context.Context, *connect.Request[coordinatorpb.HeadRequest]) (*connect.Response[coordinatorpb.HeadResponse], error)
 	// Watch streams what agents know of each other and of the region's role: as it stands, then at each change. Any
 	// coordinator answers.

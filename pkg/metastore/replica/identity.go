@@ -44,15 +44,24 @@ func CheckArchive(ctx context.Context, source Source, objects archive.Objects) e
 }
 
 // replaced finds out whether the log that was loaded by an earlier position is still the log.
+//
+// A state is loaded once it has an incarnation, which WaitFor compares. The walk: (1) A process starts on an empty etcd, and would load
+// the empty state of no incarnation. (2) The first election makes the incarnation. No entry tells its name, so that state would have
+// none until it is loaded again, and would satisfy any point or none. So: (3) the load fails, and is tried again until there is a log.
+// Nobody waits for it in vain: a coordinator campaigns whether its replica has loaded or not, and has won before it waits for it or for
+// the other region's, which does the same; agents serve nobody before entry 1.
 func (r *Replica) replaced(ctx context.Context, before metastore.Position) error {
 	now, err := r.cfg.Source.Position(ctx)
-	if err == nil && now.Incarnation != before.Incarnation && before.Incarnation != "" {
+	switch {
+	case err != nil:
+	case before.Incarnation == "":
+		err = metastore.ErrNoLog
+	case now.Incarnation != before.Incarnation:
 		err = fmt.Errorf("the metalog was replaced: %w", base.ErrUnavailable)
+	default:
+		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("load the metalog: %w", err)
-	}
-	return nil
+	return fmt.Errorf("load the metalog: %w", err)
 }
 
 // lookEveryDefault is how long a log may be silent before a replica looks whether it is still its own. The leader ticks each second.
@@ -80,9 +89,9 @@ func (r *Replica) follow(ctx context.Context) error {
 		select {
 		case err := <-ended:
 			if cause := context.Cause(fctx); ctx.Err() == nil && cause != nil {
-				return cause
+				err = cause
 			}
-			return err
+			return r.distrust(err)
 		case <-tick.C:
 		}
 		if at := r.Applied(); at != seen {
@@ -107,15 +116,23 @@ func (r *Replica) recognise(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return err
-	case incarnation != "" && pos.Incarnation != incarnation:
+	case pos.Incarnation != incarnation:
 		err = fmt.Errorf("the metalog is of incarnation %q, and was of %q: %w", pos.Incarnation, incarnation, metastore.ErrChain)
 	case pos.Head.Seq < have.Seq, pos.Head.Seq == have.Seq && pos.Head.Hash != have.Hash:
 		err = fmt.Errorf("the metalog ends at seq %d, and was at %d: %w", pos.Head.Seq, have.Seq, metastore.ErrChain)
 	default:
 		return nil
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.broken = true
+	return r.distrust(err)
+}
+
+// distrust takes note of an err that says that the log is another one than the state is of, also if it has the same incarnation: an etcd that
+// was set back keeps it.
+func (r *Replica) distrust(err error) error {
+	if errors.Is(err, metastore.ErrChain) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.broken = true
+	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -51,7 +52,7 @@ type Replica struct {
 	applied base.Seq
 	changed chan struct{} // closed and replaced at each apply
 	loaded  bool
-	broken  bool // the log is not the one that the state is of: see WaitFor
+	broken  bool // the log is not the one that the state is of: see distrust
 }
 
 // New returns a replica that has loaded nothing yet.
@@ -99,22 +100,39 @@ func (r *Replica) With(fn func(*state.State)) {
 	fn(r.st)
 }
 
-// WaitFor waits until the entry seq is applied, or ctx ends (base.ErrUnavailable). The entries of a log that was lost do not count: who asks
-// has seq from the log that there is now.
-func (r *Replica) WaitFor(ctx context.Context, seq base.Seq) error {
+// WaitFor waits until the state is of the point's incarnation and its entry is applied, or ctx ends (base.ErrUnavailable).
+//
+// The walk: (1) Entry 9 of a is applied, and etcd is lost. (2) It is restored from the archive, which reaches entry 7, as b, and b takes
+// entries 8 to 9. (3) A client has an answer from b, and asks here. The head is entry 9 of b, and here nobody has noticed anything
+// yet: 9 alone would do. (4) The replica is loaded anew, or, had it applied no more than 7, follows to entry 8, which says that b
+// begins. Both wake who waits. Who waits for a point of a then is told to ask again: no state will be of a any more.
+func (r *Replica) WaitFor(ctx context.Context, point metastore.Point) error {
 	for {
 		r.mu.Lock()
-		done, changed := r.loaded && !r.broken && r.applied >= seq, r.changed
+		done, over, changed := r.holds(point), r.outlived(point), r.changed
 		r.mu.Unlock()
-		if done {
+		switch {
+		case done:
 			return nil
+		case over:
+			return fmt.Errorf("wait for seq %d of the metalog: incarnation %s was lost: %w", point.Seq, point.Incarnation, base.ErrUnavailable)
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("wait for seq %d of the metalog: %w: %w", seq, base.ErrUnavailable, context.Cause(ctx))
+			return fmt.Errorf("wait for seq %d of the metalog: %w: %w", point.Seq, base.ErrUnavailable, context.Cause(ctx))
 		}
 	}
+}
+
+// holds tells whether the state has all up to the point. Called with mu held.
+func (r *Replica) holds(point metastore.Point) bool {
+	return r.loaded && !r.broken && r.applied >= point.Seq && (point.Incarnation == "" || point.Incarnation == r.st.Incarnation())
+}
+
+// outlived tells whether the state is of an incarnation that came from the point's. Called with mu held.
+func (r *Replica) outlived(point metastore.Point) bool {
+	return slices.ContainsFunc(r.st.Restores(), func(i state.Incarnation) bool { return i.Parent == point.Incarnation })
 }
 
 // Run loads and follows until ctx ends. It retries what may pass by itself and fails only on a log that this build

@@ -56,17 +56,17 @@ func TestLoad(t *testing.T) {
 func TestWaitFor(t *testing.T) {
 	c := newCluster(t)
 	f := c.follow(true)
-	if err := f.WaitFor(t.Context(), 1); err != nil {
+	if err := f.WaitFor(t.Context(), metastore.Point{Seq: 1}); err != nil {
 		t.Fatal(err)
 	}
 	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if err := f.WaitFor(short, 2); !errors.Is(err, base.ErrUnavailable) {
+	if err := f.WaitFor(short, metastore.Point{Seq: 2}); !errors.Is(err, base.ErrUnavailable) {
 		t.Fatalf("an entry that is not there: %v", err)
 	}
 	f.cut.set(true)
 	waited := make(chan error, 1)
-	go func() { waited <- f.WaitFor(t.Context(), 3) }()
+	go func() { waited <- f.WaitFor(t.Context(), metastore.Point{Seq: 3}) }()
 	c.topics(2)
 	select {
 	case err := <-waited:
@@ -85,7 +85,7 @@ func TestTrimmedMeanwhile(t *testing.T) {
 		c := newCluster(t)
 		c.topics(3)
 		f := c.follow(serving)
-		if err := f.WaitFor(t.Context(), 4); err != nil {
+		if err := f.WaitFor(t.Context(), metastore.Point{Seq: 4}); err != nil {
 			t.Fatal(err)
 		}
 		f.cut.set(true)
@@ -93,7 +93,7 @@ func TestTrimmedMeanwhile(t *testing.T) {
 		c.archive(20)
 		c.trim(18)
 		f.cut.set(false)
-		if err := f.WaitFor(t.Context(), 24); err != nil {
+		if err := f.WaitFor(t.Context(), metastore.Point{Seq: 24}); err != nil {
 			t.Fatal(err)
 		}
 		if !serving {
@@ -238,7 +238,7 @@ func TestBucketComesLater(t *testing.T) {
 	f := c.follow(false)
 	short, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
-	if err := f.WaitFor(short, 0); !errors.Is(err, base.ErrUnavailable) || f.Loaded() {
+	if err := f.WaitFor(short, metastore.Point{}); !errors.Is(err, base.ErrUnavailable) || f.Loaded() {
 		t.Fatalf("loaded without the bucket: %v", err)
 	}
 	c.store.SetHook(nil)

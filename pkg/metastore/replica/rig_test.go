@@ -143,6 +143,7 @@ func (c *cluster) trim(upTo base.Seq) {
 
 func snapshot(t *testing.T, st *state.State) []byte {
 	t.Helper()
+	defer st.SetIncarnation(st.Incarnation()) // a WaitFor needs it
 	st.SetIncarnation("")
 	b, err := st.Snapshot()
 	if err != nil {
@@ -230,7 +231,7 @@ func (f *follower) reach(c *cluster) {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(f.t.Context(), patience)
 	defer cancel()
-	if err := f.WaitFor(ctx, c.seq.Head().Seq); err != nil {
+	if err := f.WaitFor(ctx, c.position().Point()); err != nil {
 		f.t.Fatal(err)
 	}
 	f.With(func(st *state.State) {
@@ -238,6 +239,13 @@ func (f *follower) reach(c *cluster) {
 			f.t.Fatalf("at seq %d the replica is not what the leader is at %d", st.Head().Seq, c.seq.Head().Seq)
 		}
 	})
+}
+
+// holds tells whether a wait for the point ends at once, and well.
+func (f *follower) holds(point metastore.Point) bool {
+	ctx, cancel := context.WithTimeout(f.t.Context(), 10*time.Millisecond)
+	defer cancel()
+	return f.WaitFor(ctx, point) == nil
 }
 
 // halts waits for the follower to give up, with an error of that kind.
