@@ -139,16 +139,18 @@ func (r *Replica) outlived(point metastore.Point) bool {
 // cannot understand (base.ErrVersion) or on corruption.
 func (r *Replica) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		err, pause := r.loadAndFollow(ctx), retryAfter
+		err, pause, level := r.loadAndFollow(ctx), retryAfter, slog.LevelWarn
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case r.cfg.AwaitRestore && errors.Is(err, ErrAhead):
 			pause = restoreAfter
+		case errors.Is(err, metastore.ErrNoLog):
+			level = slog.LevelDebug // so begins each new cluster
 		case errors.Is(err, base.ErrVersion), errors.Is(err, base.ErrCorrupt) && !errors.Is(err, metastore.ErrChain):
 			return fmt.Errorf("metalog replica halts: %w", err)
 		}
-		r.cfg.Logger.Warn("metalog replica starts over", "error", err, "applied", r.Applied())
+		r.cfg.Logger.Log(ctx, level, "metalog replica starts over", "error", err, "applied", r.Applied())
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause):
