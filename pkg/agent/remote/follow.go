@@ -41,8 +41,9 @@ func (c *Client) Position(ctx context.Context) (metastore.Position, error) {
 	return out, nil
 }
 
-// Head returns where the log ends, linearizable; an older coordinator does not say in which incarnation. A head that is below what was known before the question is of a log that was
-// restored: base.ErrUnavailable until the view has been loaded anew, as it may show what was lost.
+// Head returns where the log ends, linearizable; an older coordinator does not say in which incarnation. A head that is below what was
+// known before the question is of a log that was restored: base.ErrUnavailable until the view has been loaded anew, as it may show
+// what was lost.
 func (c *Client) Head(ctx context.Context) (metastore.Point, error) {
 	var head metastore.Point
 	before := c.wanted.Load()
