@@ -31,23 +31,7 @@ func TestFailover(t *testing.T) {
 	source.Start()
 
 	a.Kill()
-	var f harness.Failover
-	r := b.TryAdmin(b.Standby(), "shadow", "failover", harness.Link, "--yes") // any coordinator will do
-	if r.Code != 0 {
-		t.Fatalf("failover: %s%s", r.Out, r.Err)
-	}
-	b.Decode(r, &f)
-	if f.Mode != "fenced" {
-		t.Errorf("failover: %+v", f)
-	}
-	cut := witness.Boundary{}
-	for _, p := range f.Partitions {
-		cut[p.Partition] = p.EndOffset
-	}
-	if err := l.reader.Flip(testContext(t, 20*time.Second), b.Kafka(), cut); err != nil {
-		t.Fatal(err)
-	}
-	path.Flip()
+	l.flip(b, b.Standby(), path) // any coordinator will do
 	l.more(500)
 	l.finish(b.Kafka())
 
@@ -63,6 +47,29 @@ func TestFailover(t *testing.T) {
 			return ""
 		})
 	}
+}
+
+// flip has a coordinator of b take over, fenced, and the load go on at b.
+func (l *load) flip(b *harness.Cluster, by *harness.Node, path *witness.Redirect) {
+	t := l.t
+	t.Helper()
+	r := b.TryAdmin(by, "shadow", "failover", harness.Link, "--yes")
+	if r.Code != 0 {
+		t.Fatalf("failover: %s%s", r.Out, r.Err)
+	}
+	var f harness.Failover
+	b.Decode(r, &f)
+	if f.Mode != "fenced" {
+		t.Errorf("failover: %+v", f)
+	}
+	cut := witness.Boundary{}
+	for _, p := range f.Partitions {
+		cut[p.Partition] = p.EndOffset
+	}
+	if err := l.reader.Flip(testContext(t, 20*time.Second), b.Kafka(), cut); err != nil {
+		t.Fatal(err)
+	}
+	path.Flip()
 }
 
 // Commands for links are answered by every coordinator, whoever leads, and by an error that says why when nobody does.

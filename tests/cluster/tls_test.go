@@ -279,23 +279,7 @@ func TestFailoverTLS(t *testing.T) {
 	l.more(100) // a was not fenced
 
 	a.Kill()
-	var f harness.Failover
-	r := b.TryAdmin(runner, "shadow", "failover", harness.Link, "--yes")
-	if r.Code != 0 {
-		t.Fatalf("failover: %s%s", r.Out, r.Err)
-	}
-	b.Decode(r, &f)
-	if f.Mode != "fenced" {
-		t.Errorf("failover: %+v", f)
-	}
-	cut := witness.Boundary{}
-	for _, p := range f.Partitions {
-		cut[p.Partition] = p.EndOffset
-	}
-	if err := l.reader.Flip(testContext(t, 20*time.Second), b.Kafka(), cut); err != nil {
-		t.Fatal(err)
-	}
-	path.Flip()
+	l.flip(b, runner, path)
 	l.more(300)
 	l.finish(b.Kafka())
 
