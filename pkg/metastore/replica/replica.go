@@ -132,7 +132,7 @@ func (r *Replica) holds(point metastore.Point) bool {
 
 // outlived tells whether the state is of an incarnation that came from the point's. Called with mu held.
 func (r *Replica) outlived(point metastore.Point) bool {
-	return slices.ContainsFunc(r.st.Restores(), func(i state.Incarnation) bool { return i.Parent == point.Incarnation })
+	return point.Incarnation != "" && slices.ContainsFunc(r.st.Restores(), func(i state.Incarnation) bool { return i.Parent == point.Incarnation })
 }
 
 // Run loads and follows until ctx ends. It retries what may pass by itself and fails only on a log that this build
