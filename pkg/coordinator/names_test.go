@@ -29,7 +29,7 @@ func TestDoubledNames(t *testing.T) {
 
 	create := kmsg.NewPtrCreateTopicsRequest()
 	for _, name := range []string{"x", "y", "x", "z", "x"} {
-		create.Topics = append(create.Topics, kmsg.CreateTopicsRequestTopic{Topic: name, NumPartitions: 1})
+		create.Topics = append(create.Topics, kmsg.CreateTopicsRequestTopic{Topic: name, NumPartitions: 1, ReplicationFactor: -1})
 	}
 	for _, topic := range ask[*kmsg.CreateTopicsResponse](m, create).Topics {
 		answered(&topic.Topic, topic.ErrorCode)

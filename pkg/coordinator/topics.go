@@ -79,6 +79,10 @@ func (tx *Tx) createTopic(t *kmsg.CreateTopicsRequestTopic, validateOnly bool, o
 	if err := tx.checkNewTopic(t); err != nil {
 		return err
 	}
+	replication, err := replicationAsked(t)
+	if err != nil {
+		return err
+	}
 	partitions, err := partitionsAsked(t)
 	if err == nil {
 		err = tx.admitPartitions(t.Topic, partitions)
@@ -88,10 +92,6 @@ func (tx *Tx) createTopic(t *kmsg.CreateTopicsRequestTopic, validateOnly bool, o
 	}
 	if err != nil {
 		return err
-	}
-	replication := t.ReplicationFactor
-	if replication < 1 {
-		replication = replicationDefault
 	}
 	configs, err := configsAsked(t)
 	if err != nil {
@@ -129,6 +129,19 @@ func (tx *Tx) checkNewTopic(t *kmsg.CreateTopicsRequestTopic) *apiError {
 		}
 	}
 	return nil
+}
+
+// replicationAsked is what a topic shows as its replication factor. It means nothing, but what Kafka refuses is a mistake of the client
+// here too.
+func replicationAsked(t *kmsg.CreateTopicsRequestTopic) (int16, *apiError) {
+	switch r := t.ReplicationFactor; {
+	case r > 0:
+		return r, nil
+	case r == -1, len(t.ReplicaAssignment) > 0:
+		return replicationDefault, nil
+	default:
+		return 0, fail(kerr.InvalidReplicationFactor, "topic %q with a replication factor of %d: it must be above 0, or -1 for the default", t.Topic, r)
+	}
 }
 
 func partitionsAsked(t *kmsg.CreateTopicsRequestTopic) (int32, *apiError) {

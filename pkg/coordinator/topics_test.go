@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -26,7 +27,7 @@ func TestCreateTopicsChecksConfigs(t *testing.T) {
 			req := kmsg.NewPtrCreateTopicsRequest()
 			req.ValidateOnly = validateOnly
 			topic := kmsg.NewCreateTopicsRequestTopic()
-			topic.Topic, topic.NumPartitions = "t-"+c.name+"-"+c.value, 1
+			topic.Topic, topic.NumPartitions, topic.ReplicationFactor = "t-"+c.name+"-"+c.value, 1, -1
 			config := kmsg.NewCreateTopicsRequestTopicConfig()
 			config.Name, config.Value = c.name, kmsg.StringPtr(c.value)
 			topic.Configs = append(topic.Configs, config)
@@ -46,12 +47,30 @@ func TestCreateTopicsChecksConfigs(t *testing.T) {
 	}
 }
 
+// A replication factor means nothing, and one that is none is refused, as by Kafka (ReplicationControlManager.createTopic).
+func TestCreateTopicsReplication(t *testing.T) {
+	m := newCluster(t).lead("a")
+	for asked, want := range map[int16]struct {
+		code  int16
+		shown int16
+	}{-1: {0, 3}, 1: {0, 1}, 7: {0, 7}, 0: {kerr.InvalidReplicationFactor.Code, -1}, -2: {kerr.InvalidReplicationFactor.Code, -1}} {
+		req := kmsg.NewPtrCreateTopicsRequest()
+		topic := kmsg.NewCreateTopicsRequestTopic()
+		topic.Topic, topic.NumPartitions, topic.ReplicationFactor = fmt.Sprint("t", asked), 1, asked
+		req.Topics = append(req.Topics, topic)
+		got := ask[*kmsg.CreateTopicsResponse](m, req).Topics[0]
+		if got.ErrorCode != want.code || got.ReplicationFactor != want.shown {
+			t.Errorf("%d: %v, shown %d", asked, kerr.ErrorForCode(got.ErrorCode), got.ReplicationFactor)
+		}
+	}
+}
+
 // The answer has all settings of the topic, and which of them it was given (KIP-525).
 func TestCreateTopicsTellsConfigs(t *testing.T) {
 	m := newCluster(t).lead("a")
 	req := kmsg.NewPtrCreateTopicsRequest()
 	topic := kmsg.NewCreateTopicsRequestTopic()
-	topic.Topic, topic.NumPartitions = "t", 1
+	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = "t", 1, -1
 	topic.Configs = []kmsg.CreateTopicsRequestTopicConfig{{Name: "retention.ms", Value: kmsg.StringPtr("5")}}
 	req.Topics = append(req.Topics, topic)
 	got := ask[*kmsg.CreateTopicsResponse](m, req).Topics[0].Configs

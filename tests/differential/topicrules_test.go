@@ -51,6 +51,13 @@ var topicRules = []*rule{
 		where: func(d *difference) bool { return d.codes(kerr.InvalidPartitions.Code, 0) },
 	},
 	{
+		api: "CreateTopics", name: "a replication factor of 0 or below -1 is refused; kfake takes it, or finds another fault",
+		why: "As Kafka, which looks at it before the partitions (ReplicationControlManager).", parts: true, rare: true,
+		where: func(d *difference) bool {
+			return d.codes(kerr.InvalidReplicationFactor.Code, 0) || d.codes(kerr.InvalidReplicationFactor.Code, kerr.InvalidPartitions.Code)
+		},
+	},
+	{
 		api: "CreateTopics", name: "where a name is doubled the others are dealt with; kfake refuses all with INVALID_REQUEST",
 		why: "As Kafka, which refuses what is doubled (ControllerApis).", parts: true,
 		where: func(d *difference) bool {

@@ -126,7 +126,7 @@ func (w *world) createTopics() step {
 			t.NumPartitions = 2
 		}
 		if w.in(15) {
-			t.ReplicationFactor = -1
+			t.ReplicationFactor = pick[int16](w, -1, -1, -1, -2)
 		}
 		if w.in(10) {
 			t.NumPartitions, t.ReplicationFactor = pick[int32](w, -1, -1, -1, 2), -1
