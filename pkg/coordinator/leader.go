@@ -23,12 +23,13 @@ type Tx struct {
 
 // leader is one term. Everything in it belongs to the loop goroutine.
 type leader struct {
-	c      *Coordinator
-	term   metastore.Term
-	seq    *Sequencer
-	groups *groups.Manager
-	guard  metastore.Guard // fence revision of the term; its head is set for each append
-	ids    idBlock
+	c           *Coordinator
+	term        metastore.Term
+	seq         *Sequencer
+	groups      *groups.Manager
+	incarnation string          // of the log
+	guard       metastore.Guard // fence revision of the term; its head is set for each append
+	ids         idBlock
 
 	waiting []waiter   // answers, in the order of their marks
 	flight  *flight    // the append or the barrier under way
@@ -59,6 +60,7 @@ type waiter struct {
 type flight struct {
 	number uint64
 	append bool
+	raw    metastore.RawEntry // what is appended
 	count  int
 }
 
@@ -154,7 +156,7 @@ func (l *leader) launch(ctx context.Context) error {
 			return fmt.Errorf("encode an entry: %w", err)
 		}
 		guard := metastore.Guard{Head: before, FenceRevision: l.guard.FenceRevision}
-		l.flight = &flight{number: number, append: true, count: len(l.waiting)}
+		l.flight = &flight{number: number, append: true, raw: metastore.RawEntry{Seq: before.Seq + 1, Value: value}, count: len(l.waiting)}
 		l.last = l.c.cfg.Now()
 		l.asked = l.last
 		l.c.metrics.entryBytes.Observe(float64(len(value)))
@@ -202,6 +204,9 @@ func (l *leader) landed(err error) error {
 	l.unstalled()
 	if err != nil && (f.append || !errors.Is(err, base.ErrUnavailable)) {
 		return fmt.Errorf("append to the metalog: %w", err)
+	}
+	if f.append {
+		l.c.confirmed.add(l.incarnation, f.raw, l.c.replica.Applied())
 	}
 	// A barrier that could not be made costs its waiters their answers, but nothing else: nothing of theirs is at stake.
 	var settled []waiter

@@ -4,13 +4,17 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/metastore"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/archive"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/memory"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/replica"
+	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
 )
 
 var errRefused = errors.New("no")
@@ -294,7 +298,7 @@ func TestSetBackUnderTheLeader(t *testing.T) {
 		}
 	}
 	head := cl.head()
-	m.endOf("z") // only a process that had applied an entry can know that it is gone
+	m.endOf("z")
 	cl.server.SetBack(head - 2)
 	if err := m.emit(created("w")); !retriable(err) && !errors.Is(err, metastore.ErrConflict) {
 		t.Fatalf("answer %v", err)
@@ -306,4 +310,63 @@ func TestSetBackUnderTheLeader(t *testing.T) {
 	if got := cl.head(); got != head-2 {
 		t.Fatalf("the log went from %d on to %d", head-2, got)
 	}
+}
+
+// The walk of confirmed: only the leader knows what etcd was set back by, as its replica hears of nothing. It leads no more, and what it had
+// confirmed is in the archive.
+func TestSetBackBehindALaggingReplica(t *testing.T) {
+	for name, gone := range map[string]bool{"set back": false, "lost": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cl := newCluster(t)
+			at := &stuck{}
+			m := cl.start("one", func(c *Config) { at.Log, c.Log = c.Log, at })
+			m.until("leads", func() bool { return m.Leading() && m.Replica().Applied() > 0 })
+			at.hold.Store(true)
+			before := cl.head()
+			for _, name := range []string{"x", "y", "z"} {
+				m.retried("create "+name, func() error { return m.emit(created(name)) })
+			}
+			head, applied := cl.position().Head, m.Replica().Applied()
+			if applied > before+1 || head.Seq < before+3 {
+				t.Fatalf("the replica is at seq %d, the log at %d", applied, head.Seq)
+			}
+			incarnation := cl.position().Incarnation
+			if gone {
+				cl.server.Lose()
+			} else {
+				cl.server.SetBack(applied)
+			}
+			_ = m.emit(created("w")) // fails somehow
+			select {
+			case err := <-m.ended:
+				m.ended <- err
+				if !errors.Is(err, replica.ErrAhead) {
+					t.Fatal(err)
+				}
+			case <-time.After(patience):
+				t.Fatal("the coordinator goes on")
+			}
+			last, err := archive.NewReader(objstore.AsObjects(cl.bucket)).Read(t.Context(), incarnation, head.Seq, 1)
+			if err != nil || len(last) != 1 || metastore.HashOf(last[0].Value) != head.Hash {
+				t.Fatalf("entry %d is not archived: %v", head.Seq, err)
+			}
+		})
+	}
+}
+
+// stuck is a log whose stream gives no more entries once it holds.
+type stuck struct {
+	metastore.Log
+	hold atomic.Bool
+}
+
+func (s *stuck) Follow(ctx context.Context, from base.Seq, fn func(metastore.RawEntry) error) error {
+	return s.Log.Follow(ctx, from, func(raw metastore.RawEntry) error {
+		if s.hold.Load() {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		return fn(raw)
+	})
 }

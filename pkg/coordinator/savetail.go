@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/metastore"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/archive"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/replica"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/state"
@@ -50,23 +51,70 @@ func (c *Coordinator) archiveTail(ctx context.Context) (from, to base.Seq, err e
 	if incarnation == "" {
 		return 1, 0, nil
 	}
-	end, err := archive.NewReader(c.cfg.Objects).Reach(ctx, incarnation)
+	reader := archive.NewReader(c.cfg.Objects)
+	end, err := reader.Reach(ctx, incarnation)
 	if err != nil || end == 0 && c.replica.Applied() == 0 {
 		return 1, 0, err
 	}
-	from = end + 1
-	for to = end; ; {
-		entries, covered, _ := c.feed.from(to + 1)
-		switch {
-		case !covered:
-			return from, to, fmt.Errorf("entries from seq %d on are not in memory any more: %w", to+1, base.ErrNotFound)
-		case len(entries) == 0:
-			return from, to, nil
-		}
-		pointer, err := archive.NewWriter(c.cfg.Objects, incarnation).Archive(ctx, entries)
-		if err != nil {
-			return from, to, err
-		}
-		to = base.Seq(pointer.Seq)
+	at, err := headAt(ctx, reader, incarnation, end)
+	if err != nil {
+		return 1, 0, err
 	}
+	from = end + 1
+	for {
+		entries, err := c.held(incarnation, at.Seq+1)
+		if err != nil || len(entries) == 0 {
+			return from, at.Seq, err
+		}
+		if entries, at, err = chained(at, entries); err != nil {
+			return from, at.Seq, err
+		}
+		if _, err := archive.NewWriter(c.cfg.Objects, incarnation).Archive(ctx, entries); err != nil {
+			return from, entries[0].Seq - 1, err
+		}
+	}
+}
+
+// headAt is the head of the archived log at a seq.
+func headAt(ctx context.Context, reader *archive.Reader, incarnation string, seq base.Seq) (metastore.Head, error) {
+	if seq == 0 {
+		return metastore.Head{}, nil
+	}
+	last, err := reader.Read(ctx, incarnation, seq, 1)
+	if err == nil && len(last) == 0 {
+		err = fmt.Errorf("the archive has no entry %d, though it reaches it: %w", seq, base.ErrCorrupt)
+	}
+	if err != nil {
+		return metastore.Head{}, err
+	}
+	return metastore.Head{Seq: seq, Hash: metastore.HashOf(last[0].Value)}, nil
+}
+
+// held is what is in memory from a seq on: what the replica has applied, and behind that what was confirmed to this process as a leader.
+func (c *Coordinator) held(incarnation string, seq base.Seq) ([]metastore.RawEntry, error) {
+	entries, covered, _ := c.feed.from(seq)
+	if len(entries) > 0 {
+		return entries, nil
+	}
+	if entries = c.confirmed.from(incarnation, seq); len(entries) == 0 && !covered {
+		return nil, fmt.Errorf("entries from seq %d on are not in memory any more: %w", seq, base.ErrNotFound)
+	}
+	return entries, nil
+}
+
+// chained proves that entries go on where the archive is, and returns as many as fit an object of it, and the head that they make. An
+// archive that somebody has continued with another history than what is in memory must not get both.
+func chained(at metastore.Head, entries []metastore.RawEntry) ([]metastore.RawEntry, metastore.Head, error) {
+	entries = entries[:min(len(entries), archive.EntriesMax)]
+	for _, raw := range entries {
+		e, err := metastore.DecodeEntry(raw.Value)
+		if err == nil {
+			err = metastore.CheckNext(at, raw, e)
+		}
+		if err != nil {
+			return nil, at, fmt.Errorf("the archive goes on otherwise than what is in memory: %w", err)
+		}
+		at = metastore.Head{Seq: raw.Seq, Hash: metastore.HashOf(raw.Value)}
+	}
+	return entries, at, nil
 }

@@ -3,7 +3,6 @@ package e2e
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +17,7 @@ import (
 
 // history is what region A has before region B exists: records, some of them in a topic that is deleted again, group
 // offsets, and a snapshot behind which the log was trimmed.
-func history(t *testing.T, d *harness.Dev, rows *witness.Ledger) {
+func history(t *testing.T, d *harness.Dev, region *harness.Process, rows *witness.Ledger) {
 	t.Helper()
 	a := d.Endpoints("a").Kafka
 	createTopic(t, a, "t", 3)
@@ -48,11 +47,12 @@ func history(t *testing.T, d *harness.Dev, rows *witness.Ledger) {
 	if _, err := adm.DeleteTopic(ctx, "gone"); err != nil {
 		t.Fatal(err)
 	}
+	// Not before its pointer is in etcd.
 	harness.Eventually(t, 30*time.Second, "a snapshot of region A", func() string {
-		if found, _ := filepath.Glob(filepath.Join(d.Data, "a", "bucket", "meta", "snapshot", "*", "*")); len(found) > 0 {
-			return ""
+		if !strings.Contains(region.Log(), "snapshot written") {
+			return region.Log()
 		}
-		return "there is none in the bucket"
+		return ""
 	})
 }
 
@@ -61,9 +61,9 @@ func history(t *testing.T, d *harness.Dev, rows *witness.Ledger) {
 func TestBootstrapFromSnapshot(t *testing.T) {
 	t.Parallel()
 	d := harness.NewDev(t)
-	a := d.Start("--region", "a", "--snapshot-every", "40", "--max-topics", "2", "--max-partitions", "4")
+	a := d.Start("--region", "a", "--snapshot-every", "40", "--max-topics", "2", "--max-partitions", "4", "--log-level", "info")
 	rows := witness.NewLedger()
-	history(t, d, rows)
+	history(t, d, a, rows)
 	a.Kill() // A itself starts from its snapshot, archive and what is left in etcd
 	a = d.Start("--region", "a", "--snapshot-every", "40")
 	checkLedger(t, rows, readAll(t, d.Endpoints("a").Kafka, "t"), nil)

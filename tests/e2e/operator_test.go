@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -66,7 +67,13 @@ func TestFailoverOfAPausedLink(t *testing.T) {
 		Ready bool
 		Role  string
 	}
-	d.Admin("a", &health, "health")
+	harness.Eventually(t, 10*time.Second, "a is ready, fenced", func() string { // its next term begins a moment after it has heard of the fence
+		r := d.TryAdmin("a", "health")
+		if err := json.Unmarshal([]byte(r.Out), &health); err != nil || r.Code != 0 {
+			return r.Out + r.Err
+		}
+		return ""
+	})
 	resp, err := http.Get(d.Endpoints("a").Admin + "/readyz")
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -55,8 +56,8 @@ func (c *Cluster) KillCoordinators() {
 	}
 }
 
-// JustBeforeArchive waits until the leader is about to archive: what it has confirmed in the last part of a second is in etcd alone. Of a
-// bucket that is no directory nothing is known.
+// JustBeforeArchive waits until the leader is about to archive: what it has confirmed in the last part of a second is in etcd alone, and
+// something from before is in the archive. The bucket must be a directory.
 func (c *Cluster) JustBeforeArchive() {
 	c.t.Helper()
 	archived := func() int {
@@ -67,12 +68,12 @@ func (c *Cluster) JustBeforeArchive() {
 		return len(files)
 	}
 	before := archived()
-	if before == 0 {
-		return
-	}
-	for deadline := time.Now().Add(5 * time.Second); archived() == before && time.Now().Before(deadline); {
-		time.Sleep(5 * time.Millisecond)
-	}
+	Eventually(c.t, 20*time.Second, "the leader archives", func() string {
+		if archived() == before {
+			return fmt.Sprint(before, " objects")
+		}
+		return ""
+	})
 	time.Sleep(700 * time.Millisecond)
 }
 

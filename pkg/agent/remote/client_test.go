@@ -73,7 +73,8 @@ func TestForwardWaitsForALeader(t *testing.T) {
 	c := newClient(t, s)
 	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 	defer cancel()
-	if _, err := c.Forward(ctx, kafkaapi.Client{}, kmsg.NewPtrHeartbeatRequest()); !errors.Is(err, base.ErrNotLeader) {
+	// The end may come while a coordinator is being asked: then that is what is said.
+	if _, err := c.Forward(ctx, kafkaapi.Client{}, kmsg.NewPtrHeartbeatRequest()); !errors.Is(err, base.ErrNotLeader) && !errors.Is(err, base.ErrUnavailable) {
 		t.Errorf("nobody leads: %v", err)
 	}
 	time.AfterFunc(100*time.Millisecond, func() { elect(s) })

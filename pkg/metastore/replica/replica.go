@@ -146,7 +146,7 @@ func (r *Replica) Run(ctx context.Context) error {
 		case r.cfg.AwaitRestore && errors.Is(err, ErrAhead):
 			pause = restoreAfter
 		case errors.Is(err, metastore.ErrNoLog):
-			level = slog.LevelDebug // so begins each new cluster
+			pause, level = foundedAfter, slog.LevelDebug // so begins each new cluster
 		case errors.Is(err, base.ErrVersion), errors.Is(err, base.ErrCorrupt) && !errors.Is(err, metastore.ErrChain):
 			return fmt.Errorf("metalog replica halts: %w", err)
 		}
@@ -161,6 +161,8 @@ func (r *Replica) Run(ctx context.Context) error {
 
 const (
 	retryAfter = 200 * time.Millisecond
+	// foundedAfter is how often it is looked whether a new cluster has had its first election.
+	foundedAfter = 20 * time.Millisecond
 	// restoreAfter is how often it is looked whether etcd was restored.
 	restoreAfter = 2 * time.Second
 )
