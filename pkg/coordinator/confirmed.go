@@ -20,7 +20,9 @@ type confirmed struct {
 	mu          sync.Mutex
 	incarnation string
 	head        metastore.Head
-	entries     []metastore.RawEntry // contiguous, up to head: what the replica had not applied when they were added
+	// entries are contiguous, up to head: what the replica had not applied when they were added, within the bounds of a feed.
+	entries []metastore.RawEntry
+	bytes   int
 }
 
 // add notes an entry, the one behind head unless that is of another log. applied is where the replica is.
@@ -28,14 +30,15 @@ func (c *confirmed) add(incarnation string, raw metastore.RawEntry, applied base
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.incarnation != incarnation || c.head.Seq+1 != raw.Seq {
-		c.entries = nil
+		c.entries, c.bytes = nil, 0
 	}
-	for len(c.entries) > 0 && c.entries[0].Seq <= applied {
+	c.incarnation, c.head = incarnation, metastore.Head{Seq: raw.Seq, Hash: metastore.HashOf(raw.Value)}
+	c.entries, c.bytes = append(c.entries, raw), c.bytes+len(raw.Value)
+	for len(c.entries) > 1 && (c.entries[0].Seq <= applied || len(c.entries) > feedEntries || c.bytes > feedBytes) {
+		c.bytes -= len(c.entries[0].Value)
 		c.entries[0] = metastore.RawEntry{}
 		c.entries = c.entries[1:]
 	}
-	c.incarnation, c.head = incarnation, metastore.Head{Seq: raw.Seq, Hash: metastore.HashOf(raw.Value)}
-	c.entries = append(c.entries, raw)
 }
 
 // from returns what is held of an incarnation from seq on.
@@ -46,6 +49,13 @@ func (c *confirmed) from(incarnation string, seq base.Seq) []metastore.RawEntry 
 		return nil
 	}
 	return append([]metastore.RawEntry(nil), c.entries[seq-c.entries[0].Seq:]...)
+}
+
+// any tells whether anything was confirmed to this process.
+func (c *confirmed) any() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.head.Seq > 0
 }
 
 // check looks whether etcd still has what it has confirmed. An etcd that was restored has another incarnation, and is believed.

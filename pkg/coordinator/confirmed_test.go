@@ -33,6 +33,28 @@ func TestNoClusterOverRecords(t *testing.T) {
 	}
 }
 
+// What is remembered has no gap, is what the replica lacks, and has a bound; another log's begins anew.
+func TestConfirmedIsBounded(t *testing.T) {
+	var c confirmed
+	add := func(incarnation string, seq, applied base.Seq) {
+		c.add(incarnation, metastore.RawEntry{Seq: seq, Value: []byte{byte(seq)}}, applied)
+	}
+	for seq := base.Seq(1); seq <= 3*feedEntries; seq++ {
+		add("i", seq, 0)
+	}
+	if got := c.from("i", 2*feedEntries+1); len(got) != feedEntries || got[0].Seq != 2*feedEntries+1 || c.from("i", 2*feedEntries) != nil || c.bytes != feedEntries {
+		t.Fatalf("%d entries, %d bytes", len(got), c.bytes)
+	}
+	add("i", 3*feedEntries+1, 3*feedEntries-1)
+	if got := c.from("i", 3*feedEntries); len(got) != 2 || c.from("i", 3*feedEntries-1) != nil || c.from("j", 3*feedEntries) != nil {
+		t.Fatalf("%d entries", len(got))
+	}
+	add("j", 9, 8)
+	if got := c.from("j", 9); len(got) != 1 || len(c.entries) != 1 || c.head.Seq != 9 || c.bytes != 1 {
+		t.Fatalf("%d entries of %d", len(got), len(c.entries))
+	}
+}
+
 // otherwise archives an entry that is of another history than what the log has at that seq.
 func (c *cluster) otherwise(at base.Seq) {
 	c.t.Helper()

@@ -212,11 +212,7 @@ func (c *Coordinator) campaign(ctx context.Context) error {
 func (c *Coordinator) lead(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	pos, err := c.cfg.Log.Position(ctx)
-	if err == nil {
-		err = c.confirmed.check(ctx, c.cfg.Log, pos)
-	}
-	if err != nil {
+	if err := c.recall(ctx); err != nil {
 		return fmt.Errorf("before the campaign: %w", err)
 	}
 	term, err := c.cfg.Log.Campaign(ctx, c.cfg.ID, c.cfg.Address)
@@ -249,6 +245,18 @@ func (c *Coordinator) lead(ctx context.Context) error {
 	g.Go(func() error { return stopGroup(c.archiveLoop(gctx, term)) })
 	g.Go(func() error { return stopGroup(c.watchPeer(gctx)) })
 	return g.Wait()
+}
+
+// recall looks, before another leads, whether etcd still has what it has confirmed to this process.
+func (c *Coordinator) recall(ctx context.Context) error {
+	if !c.confirmed.any() {
+		return nil
+	}
+	pos, err := c.cfg.Log.Position(ctx)
+	if err != nil {
+		return err
+	}
+	return c.confirmed.check(ctx, c.cfg.Log, pos)
 }
 
 var errTermOver = errors.New("the term is over")
