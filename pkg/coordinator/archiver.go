@@ -102,6 +102,9 @@ const youngTerm = 30 * time.Second
 //
 // The walk: (1) etcd is set back to entry 25. A coordinator whose memory ends there is elected, as the archive does not show it yet. (2) One
 // that remembers entry 60 archives entries 26 to 60, and ends. (3) The leader must not add its own entry 26 to that: it was set back.
+//
+// It looks and then writes. Of two that look at the same instant, before either has written, both write: names of objects have the last seq
+// too, so the store does not refuse the second one.
 func (a *archiver) sameHistory(ctx context.Context, next metastore.RawEntry) error {
 	if a.c.cfg.Now().Sub(a.began) > youngTerm {
 		return nil

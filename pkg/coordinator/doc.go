@@ -21,7 +21,7 @@
 //	C7 a new leader grants every group member its full session timeout; one that could not work or was not answered by the
 //	   log gives the time back (stall.go).
 //	C8 a process leads no log that lacks what etcd has confirmed to it (confirmed.go), and founds no cluster over records. An archive
-//	   that goes on otherwise than what is to be archived is left as it is.
+//	   that is seen to go on otherwise than what is to be archived is left as it is (sameHistory says what is not seen).
 //
 // # Crash points
 //
