@@ -27,6 +27,7 @@ func describeConfigs(ctx context.Context, q *request) answer {
 	req := q.body.(*kmsg.DescribeConfigsRequest)
 	resp := req.ResponseKind().(*kmsg.DescribeConfigsResponse)
 	look := q.lookup(ctx)
+	look.fresh()
 	for i := range req.Resources {
 		r := &req.Resources[i]
 		out := kmsg.NewDescribeConfigsResponseResource()

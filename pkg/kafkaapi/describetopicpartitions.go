@@ -29,14 +29,12 @@ func describeTopicPartitions(ctx context.Context, q *request) answer {
 	req := q.body.(*kmsg.DescribeTopicPartitionsRequest)
 	resp := req.ResponseKind().(*kmsg.DescribeTopicPartitionsResponse)
 	look := q.lookup(ctx)
+	look.fresh()
 	var names []string
 	for _, t := range req.Topics {
 		names = append(names, t.Topic)
 	}
 	if len(names) == 0 {
-		if err := look.refresh(); err != nil {
-			q.server.log.Debug("describe topics from a view that may lag", "error", err)
-		}
 		for _, t := range q.server.deps.Catalog.Topics() {
 			names = append(names, t.Name)
 		}

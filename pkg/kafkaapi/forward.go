@@ -35,7 +35,7 @@ func forward(ctx context.Context, q *request, refuse func(kmsg.Request, int16) k
 func forwardChange(a api, refuse func(req kmsg.Request, code int16) kmsg.Response) *api {
 	a.handle = func(ctx context.Context, q *request) answer {
 		resp := forward(ctx, q, refuse)
-		_ = q.server.deps.Catalog.Refresh(ctx) // without it the view is a moment behind, as other agents' are
+		_ = q.server.deps.Catalog.Refresh(ctx) // without it the view is a moment behind
 		return resp
 	}
 	return &a

@@ -3,6 +3,7 @@ package kafkaapi
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
@@ -31,6 +32,18 @@ func (l *lookup) refresh() error {
 		}
 	}
 	return l.err
+}
+
+// freshMax bounds what an answer about topics waits for the head of the log. A region that takes no changes, as its etcd or its
+// coordinators are away, still tells clients where to read.
+const freshMax = 500 * time.Millisecond
+
+// fresh brings the view to the head of the log if that is to be had soon. What has been created, changed or deleted through any agent is
+// seen through each, whoever asks after the answer to the change. Kafka's brokers are only eventually that far.
+func (l *lookup) fresh() {
+	ctx, cancel := context.WithTimeout(l.ctx, freshMax)
+	defer cancel()
+	l.refreshed = l.catalog.Refresh(ctx) == nil
 }
 
 // byName finds a topic. UNKNOWN_TOPIC_OR_PARTITION, or what kept the view from knowing.

@@ -32,6 +32,7 @@ type memory struct {
 	forwards []int16
 	refused  []ProduceBatch
 	hidden   map[string]bool // topics that show only after a Refresh
+	stale    map[string]Topic // what topics look like until a Refresh
 	poison   bool            // Read panics
 	waiters  int             // subscriptions of Changed
 	aheads   []readAhead     // calls of ReadAhead
@@ -46,7 +47,7 @@ type memoryLog struct {
 func newMemory() *memory {
 	return &memory{
 		self: Broker{NodeID: 1, Host: "127.0.0.1", Port: 9092, Rack: "a"}, topics: map[string]*Topic{},
-		logs: map[base.TopicPartition]*memoryLog{}, changed: make(chan struct{}), hidden: map[string]bool{}, nextPID: 1000,
+		logs: map[base.TopicPartition]*memoryLog{}, changed: make(chan struct{}), hidden: map[string]bool{}, stale: map[string]Topic{}, nextPID: 1000,
 	}
 }
 
@@ -72,6 +73,9 @@ func (m *memory) find(match func(*Topic) bool) (Topic, bool) {
 	defer m.mu.Unlock()
 	for _, t := range m.topics {
 		if match(t) && !m.hidden[t.Name] {
+			if old, stale := m.stale[t.Name]; stale {
+				return old, true
+			}
 			return *t, true
 		}
 	}
@@ -104,6 +108,7 @@ func (m *memory) Refresh(context.Context) error {
 	defer m.mu.Unlock()
 	if m.refresh == nil {
 		clear(m.hidden)
+		clear(m.stale)
 	}
 	return m.refresh
 }

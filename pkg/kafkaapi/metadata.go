@@ -35,9 +35,11 @@ func metadata(ctx context.Context, q *request) answer {
 	req := q.body.(*kmsg.MetadataRequest)
 	resp := req.ResponseKind().(*kmsg.MetadataResponse)
 	look := q.lookup(ctx)
-	if req.Topics == nil || q.version == 0 && len(req.Topics) == 0 {
-		// A list that lags misses topics; a list from a view that cannot reach the head is better than none.
-		_ = look.refresh()
+	all := req.Topics == nil || q.version == 0 && len(req.Topics) == 0
+	if all || len(req.Topics) > 0 {
+		look.fresh()
+	}
+	if all {
 		for _, t := range q.server.deps.Catalog.Topics() {
 			resp.Topics = append(resp.Topics, q.metadataTopic(t))
 		}
