@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,14 +11,15 @@ import (
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/metastore"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/archive"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/replica"
 )
 
 // archiveLoop copies confirmed entries into the bucket each second, writes snapshots, and trims etcd behind both.
 //
-// Crash points: after the PUT and before the pointer: the next leader writes the same entries again, into an object of
-// the same or another range; equal content, so either serves. After the pointer and before the trim: the trim is made up
-// for later. Entries are trimmed only once they are archived (pointer durable), so every entry is always in one place.
+// Crash points: after the PUT and before the pointer: the next leader finds the object, and moves the pointer to its end. After the pointer
+// and before the trim: the trim is made up for later. Entries are trimmed only once they are archived (pointer durable), so every
+// entry is always in one place.
 func (c *Coordinator) archiveLoop(ctx context.Context, term metastore.Term) error {
 	if c.fenced.Load() {
 		<-ctx.Done()
@@ -27,7 +29,7 @@ func (c *Coordinator) archiveLoop(ctx context.Context, term metastore.Term) erro
 	if err != nil {
 		return err
 	}
-	a := &archiver{c: c, term: term, incarnation: pos.Incarnation, writer: archive.NewWriter(c.cfg.Objects, pos.Incarnation), began: c.cfg.Now()}
+	a := &archiver{c: c, term: term, incarnation: pos.Incarnation, writer: archive.NewWriter(c.cfg.Objects, pos.Incarnation)}
 	if pos.Archive != nil {
 		a.archived = base.Seq(pos.Archive.Seq)
 	}
@@ -71,7 +73,6 @@ type archiver struct {
 
 	incarnation string
 	looked      time.Time // when step last looked for a restore
-	began       time.Time
 }
 
 // restoredLook is how often a leader looks whether its log was restored elsewhere.
@@ -94,26 +95,31 @@ func (a *archiver) lookForRestore(ctx context.Context) error {
 	return err
 }
 
-// youngTerm is how long a term looks whether somebody else has archived what it is about to: longer than a coordinator takes to find out
-// that etcd was set back, and to archive what it has in memory.
-const youngTerm = 30 * time.Second
+// put archives entries, and returns how far the archive reaches then. It reaches further than they do when somebody else has archived more of
+// the same: what is in the archive is in etcd too, as it was confirmed, unless etcd was set back since.
+func (a *archiver) put(ctx context.Context, entries []metastore.RawEntry) (*metalogpb.Pointer, error) {
+	pointer, err := a.writer.Archive(ctx, entries)
+	if err == nil && base.Seq(pointer.Seq) > entries[len(entries)-1].Seq {
+		err = a.inEtcd(ctx, pointer)
+	}
+	if errors.Is(err, archive.ErrOther) {
+		err = fmt.Errorf("%w than etcd, which was set back to a backup; %w: %w", err, replica.ErrAhead, base.ErrCorrupt)
+	}
+	return pointer, err
+}
 
-// sameHistory finds out, at the beginning of a term, whether the archive goes on with what is to be archived next.
-//
-// The walk: (1) etcd is set back to entry 25. A coordinator whose memory ends there is elected, as the archive does not show it yet. (2) One
-// that remembers entry 60 archives entries 26 to 60, and ends. (3) The leader must not add its own entry 26 to that: it was set back.
-//
-// It looks and then writes. Of two that look at the same instant, before either has written, both write: names of objects have the last seq
-// too, so the store does not refuse the second one.
-func (a *archiver) sameHistory(ctx context.Context, next metastore.RawEntry) error {
-	if a.c.cfg.Now().Sub(a.began) > youngTerm {
-		return nil
+// inEtcd finds out whether etcd has the entry that a pointer is to.
+func (a *archiver) inEtcd(ctx context.Context, pointer *metalogpb.Pointer) error {
+	there, err := a.c.cfg.Log.Read(ctx, base.Seq(pointer.Seq), 1)
+	if err != nil {
+		return fmt.Errorf("compare entry %d with the archive's: %w", pointer.Seq, err)
 	}
-	there, err := archive.NewReader(a.c.cfg.Objects).Read(ctx, a.incarnation, next.Seq, 1)
-	if err != nil || len(there) == 0 || metastore.HashOf(there[0].Value) == metastore.HashOf(next.Value) {
-		return err
+	if len(there) > 0 {
+		if hash := metastore.HashOf(there[0].Value); bytes.Equal(hash[:], pointer.Hash) {
+			return nil
+		}
 	}
-	return fmt.Errorf("the bucket's archive has another entry %d than etcd: etcd was set back to a backup; %w: %w", next.Seq, replica.ErrAhead, base.ErrCorrupt)
+	return fmt.Errorf("object %s, entry %d: %w", pointer.Object, pointer.Seq, archive.ErrOther)
 }
 
 func (a *archiver) step(ctx context.Context) error {
@@ -128,10 +134,7 @@ func (a *archiver) step(ctx context.Context) error {
 		if len(entries) == 0 {
 			break
 		}
-		if err := a.sameHistory(ctx, entries[0]); err != nil {
-			return err
-		}
-		pointer, err := a.writer.Archive(ctx, entries)
+		pointer, err := a.put(ctx, entries)
 		if err != nil {
 			return err
 		}

@@ -55,26 +55,65 @@ func TestConfirmedIsBounded(t *testing.T) {
 	}
 }
 
-// otherwise archives an entry that is of another history than what the log has at that seq.
-func (c *cluster) otherwise(at base.Seq) {
-	c.t.Helper()
-	value, err := metastore.EncodeEntry(&metalogpb.Entry{Seq: uint64(at), PrevHash: make([]byte, len(metastore.Hash{})), TimeMs: 1})
-	if err == nil {
-		_, err = archive.NewWriter(objstore.AsObjects(c.bucket), c.position().Incarnation).Archive(c.t.Context(), []metastore.RawEntry{{Seq: at, Value: value}})
+// chain makes n entries that follow a head.
+func chain(t *testing.T, at metastore.Head, n int) (out []metastore.RawEntry) {
+	t.Helper()
+	for range n {
+		value, err := metastore.EncodeEntry(&metalogpb.Entry{Seq: uint64(at.Seq + 1), PrevHash: at.Hash[:], TimeMs: int64(n)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		at = metastore.Head{Seq: at.Seq + 1, Hash: metastore.HashOf(value)}
+		out = append(out, metastore.RawEntry{Seq: at.Seq, Value: value})
 	}
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	return out
 }
 
-// The walk of sameHistory: a young term archives nothing beside what another coordinator remembered.
-func TestArchiveOfAnotherHistory(t *testing.T) {
-	cl := newCluster(t)
-	m := cl.lead("one")
-	cl.otherwise(1)
-	a := &archiver{c: m.Coordinator, incarnation: cl.position().Incarnation, began: m.cfg.Now()}
-	if err := a.step(t.Context()); !errors.Is(err, replica.ErrAhead) || !errors.Is(err, base.ErrCorrupt) || !strings.Contains(err.Error(), "another entry 1") {
-		t.Fatal(err)
+// C8: what is in the archive already, of the same history, is gone on behind; beside another history nothing is archived.
+func TestArchiveOfSomebodyElse(t *testing.T) {
+	log, other := chain(t, metastore.Head{}, 6), chain(t, metastore.Head{}, 7)
+	for name, x := range map[string]struct {
+		there []metastore.RawEntry
+		other bool
+	}{
+		"less of the same":                {log[:1], false},
+		"more of the same":                {log, false},
+		"another":                         {other[:1], true},
+		"the same, and another behind it": {append(log[:2:2], other[2]), true},
+		"more than etcd has":              {append(log[:6:6], other[6]), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cl, ctx := newCluster(t), t.Context()
+			metalog := cl.server.Open(nil)
+			term, err := metalog.Campaign(ctx, "one", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, at := 0, (metastore.Head{}); i < len(log); i++ {
+				if err := term.Append(ctx, metastore.Guard{Head: at}, log[i].Value); err != nil {
+					t.Fatal(err)
+				}
+				at = metastore.Head{Seq: log[i].Seq, Hash: metastore.HashOf(log[i].Value)}
+			}
+			objects := objstore.AsObjects(cl.bucket)
+			writer := archive.NewWriter(objects, cl.position().Incarnation)
+			if _, err := writer.Archive(ctx, x.there); err != nil {
+				t.Fatal(err)
+			}
+			a := &archiver{c: &Coordinator{cfg: Config{Log: metalog}}, writer: writer}
+			for given := log[:2]; len(given) > 0 && err == nil; { // at first, what the leader has applied of it
+				var p *metalogpb.Pointer
+				if p, err = a.put(ctx, given); err == nil {
+					given = log[p.Seq:]
+				}
+			}
+			if x.other != (errors.Is(err, replica.ErrAhead) && errors.Is(err, base.ErrCorrupt) && strings.Contains(err.Error(), "another entry")) || !x.other && err != nil {
+				t.Fatal(err)
+			}
+			if end, err := archive.NewReader(objects).End(ctx, cl.position().Incarnation); err != nil || !x.other && end != 6 || x.other && int(end) != len(x.there) {
+				t.Fatalf("the archive ends at %d: %v", end, err)
+			}
+		})
 	}
 }
 
@@ -85,10 +124,10 @@ func TestTailOfAnotherHistory(t *testing.T) {
 	m.retried("create x", func() error { return m.emit(created("x")) })
 	m.endOf("x")
 	entries, _, _ := m.feed.from(1)
-	if all, at, err := chained(metastore.Head{}, entries); err != nil || len(all) != len(entries) || at.Seq != base.Seq(len(entries)) || len(entries) < 2 {
-		t.Fatalf("%d of %d entries up to seq %d: %v", len(all), len(entries), at.Seq, err)
+	if err := chained(metastore.Head{}, entries); err != nil || len(entries) < 2 {
+		t.Fatalf("%d entries: %v", len(entries), err)
 	}
-	if _, _, err := chained(metastore.Head{Seq: 1, Hash: metastore.Hash{1}}, entries[1:]); !errors.Is(err, metastore.ErrChain) {
+	if err := chained(metastore.Head{Seq: 1, Hash: metastore.Hash{1}}, entries[1:]); !errors.Is(err, metastore.ErrChain) {
 		t.Fatal(err)
 	}
 }

@@ -20,8 +20,8 @@
 //	C6 a fenced region appends nothing.
 //	C7 a new leader grants every group member its full session timeout; one that could not work or was not answered by the
 //	   log gives the time back (stall.go).
-//	C8 a process leads no log that lacks what etcd has confirmed to it (confirmed.go), and founds no cluster over records. An archive
-//	   that is seen to go on otherwise than what is to be archived is left as it is (sameHistory says what is not seen).
+//	C8 a process leads no log that lacks what etcd has confirmed to it (confirmed.go), and founds no cluster over records. Of two
+//	   histories of a log one is archived; a leader of the other one ends (A3 of pkg/metastore/archive).
 //
 // # Crash points
 //

@@ -18,7 +18,7 @@ const saveTailTimeout = 10 * time.Second
 
 // saveTail archives what this process has of a log that etcd has lost. Each coordinator, a standby too, has the newest entries in memory:
 // so as long as one lives, the loss of etcd costs nothing. An entry that was applied is one that etcd had confirmed, so it may be
-// archived by anybody; two that do so at once write the same entries. A log that was restored meanwhile is not touched: its
+// archived by anybody; of two that do so at once the store lets one, and the other finds the same entries. A log that was restored meanwhile is not touched: its
 // lineage says up to where it took this one over.
 func (c *Coordinator) saveTail(why error) {
 	if !errors.Is(why, replica.ErrAhead) {
@@ -66,12 +66,14 @@ func (c *Coordinator) archiveTail(ctx context.Context) (from, to base.Seq, err e
 		if err != nil || len(entries) == 0 {
 			return from, at.Seq, err
 		}
-		if entries, at, err = chained(at, entries); err != nil {
+		if err := chained(at, entries); err != nil {
 			return from, at.Seq, err
 		}
-		if _, err := archive.NewWriter(c.cfg.Objects, incarnation).Archive(ctx, entries); err != nil {
-			return from, entries[0].Seq - 1, err
+		pointer, err := archive.NewWriter(c.cfg.Objects, incarnation).Archive(ctx, entries)
+		if err != nil {
+			return from, at.Seq, err
 		}
+		at = metastore.Head{Seq: base.Seq(pointer.Seq), Hash: metastore.Hash(pointer.Hash)}
 	}
 }
 
@@ -102,19 +104,18 @@ func (c *Coordinator) held(incarnation string, seq base.Seq) ([]metastore.RawEnt
 	return entries, nil
 }
 
-// chained proves that entries go on where the archive is, and returns as many as fit an object of it, and the head that they make. An
-// archive that somebody has continued with another history than what is in memory must not get both.
-func chained(at metastore.Head, entries []metastore.RawEntry) ([]metastore.RawEntry, metastore.Head, error) {
-	entries = entries[:min(len(entries), archive.EntriesMax)]
+// chained proves that entries go on where the archive is: one that somebody has continued with another history than what is in memory
+// must not get both.
+func chained(at metastore.Head, entries []metastore.RawEntry) error {
 	for _, raw := range entries {
 		e, err := metastore.DecodeEntry(raw.Value)
 		if err == nil {
 			err = metastore.CheckNext(at, raw, e)
 		}
 		if err != nil {
-			return nil, at, fmt.Errorf("the archive goes on otherwise than what is in memory: %w", err)
+			return fmt.Errorf("the archive goes on otherwise than what is in memory: %w", err)
 		}
 		at = metastore.Head{Seq: raw.Seq, Hash: metastore.HashOf(raw.Value)}
 	}
-	return entries, at, nil
+	return nil
 }

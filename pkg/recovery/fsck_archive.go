@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -15,32 +14,33 @@ import (
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
 )
 
-// checkArchive looks whether the archive's objects cover every seq, through all incarnations, by their names; a deep check replays
-// them from the first entry, which proves hash chain, blobs and snapshots.
+// checkArchive looks at the names of the archive's objects, through all incarnations. They tell where each begins, not where it ends: so a hole is
+// seen where an incarnation should begin, or when it is longer than an object can be. What lies behind the newest snapshot was proved
+// when it was loaded; a deep check replays all from the first entry, which proves that there is no hole, hash chain, blobs and snapshots.
 func (c *checking) checkArchive(ctx context.Context) error {
 	c.Say("archive of the metalog")
 	parts := c.lineage()
 	next := base.Seq(1)
 	for _, p := range parts {
-		at := next
-		err := listAll(ctx, c.Bucket, "meta/log/"+p.incarnation+"/", "", func(info objstore.Info) error {
+		reach, prefix := next, "meta/log/"+p.incarnation+"/" // an object has to begin at or before reach
+		err := listAll(ctx, c.Bucket, prefix, "", func(info objstore.Info) error {
 			c.report.ArchiveFiles++
-			var first, last base.Seq
-			if _, err := fmt.Sscanf(path.Base(info.Key), "%016x-%016x", (*uint64)(&first), (*uint64)(&last)); err != nil || last < first {
+			first, err := archive.LogFirst(info.Key)
+			if err != nil {
 				c.find(FindArchive, info.Key, "no archived log")
 				return nil
 			}
-			if first > at && at <= p.upTo {
-				c.find(FindArchive, info.Key, "entries %d to %d are in no object", at, min(first-1, p.upTo))
+			if first > reach && reach <= p.upTo {
+				c.find(FindArchive, info.Key, "entries %d to %d are in no object", reach, min(first-1, p.upTo))
 			}
-			at = max(at, last+1)
+			reach = first + archive.EntriesMax
 			return nil
 		})
 		if err != nil {
 			return err
 		}
-		if at <= p.upTo {
-			c.find(FindArchive, "meta/log/"+p.incarnation+"/", "entries %d to %d are in no object", at, p.upTo)
+		if reach <= p.upTo {
+			c.find(FindArchive, prefix, "entries %d to %d are in no object", reach, p.upTo)
 		}
 		next = p.upTo + 1
 	}

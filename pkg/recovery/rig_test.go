@@ -136,16 +136,18 @@ func (r *region) write(session base.SessionID, number uint64, n int) {
 // archive archives what is not archived yet.
 func (r *region) archive() {
 	r.t.Helper()
-	pos := r.position()
-	entries, err := r.log.Read(r.t.Context(), base.Seq(pos.Archive.GetSeq())+1, 1<<30)
-	if err == nil && len(entries) > 0 {
+	for pos := r.position(); base.Seq(pos.Archive.GetSeq()) < pos.Head.Seq; pos = r.position() {
+		entries, err := r.log.Read(r.t.Context(), base.Seq(pos.Archive.GetSeq())+1, 1<<30)
 		var p *metalogpb.Pointer
-		if p, err = archive.NewWriter(objstore.AsObjects(r.bucket), pos.Incarnation).Archive(r.t.Context(), entries); err == nil {
+		if err == nil {
+			p, err = archive.NewWriter(objstore.AsObjects(r.bucket), pos.Incarnation).Archive(r.t.Context(), entries)
+		}
+		if err == nil {
 			err = r.term.SetArchive(r.t.Context(), p)
 		}
-	}
-	if err != nil {
-		r.t.Fatal(err)
+		if err != nil {
+			r.t.Fatal(err)
+		}
 	}
 }
 

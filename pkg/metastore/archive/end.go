@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"math"
 	"path"
 	"strings"
 
@@ -34,29 +33,15 @@ func (r *Reader) Incarnations(ctx context.Context) ([]string, error) {
 	}
 }
 
-// End returns the last archived seq of an incarnation, 0 when there is none. Names sort by first seq, so the last one is found by
+// End returns the last archived seq of an incarnation, 0 when there is none. Names sort by first seq, so the last object is found by
 // doubling and halving steps, some two dozen listings however long the archive is.
 func (r *Reader) End(ctx context.Context, incarnation string) (base.Seq, error) {
-	behind := func(seq base.Seq) (first base.Seq, found bool, err error) {
-		keys, err := r.objects.List(ctx, logPrefix(incarnation), logPrefix(incarnation)+logName(seq, math.MaxUint64), 1)
-		if err != nil {
-			return 0, false, fmt.Errorf("list the archive: %w", err)
-		}
-		if len(keys) == 0 {
-			return 0, false, nil
-		}
-		first, _, ok := parseLogName(keys[0])
-		if !ok || first <= seq {
-			return 0, false, fmt.Errorf("object %s is no archived log: %w", keys[0], base.ErrCorrupt)
-		}
-		return first, true, nil
-	}
-	last, found, err := behind(0)
+	last, found, err := r.beginsBehind(ctx, incarnation, 0)
 	if err != nil || !found {
 		return 0, err
 	}
 	for step, growing := base.Seq(1), true; step > 0; {
-		first, found, err := behind(last + step - 1)
+		first, found, err := r.beginsBehind(ctx, incarnation, last+step-1)
 		switch {
 		case err != nil:
 			return 0, err
@@ -71,7 +56,24 @@ func (r *Reader) End(ctx context.Context, incarnation string) (base.Seq, error) 
 			step /= 2
 		}
 	}
-	return r.endNear(ctx, incarnation, last)
+	entries, err := getLog(ctx, r.objects, incarnation, logKey(incarnation, last))
+	if err != nil {
+		return 0, err
+	}
+	return entries[len(entries)-1].Seq, nil
+}
+
+// beginsBehind returns the first seq of the first object that begins behind a seq.
+func (r *Reader) beginsBehind(ctx context.Context, incarnation string, seq base.Seq) (first base.Seq, found bool, err error) {
+	keys, err := r.objects.List(ctx, logPrefix(incarnation), logKey(incarnation, seq), 1)
+	if err != nil {
+		return 0, false, fmt.Errorf("list the archive: %w", err)
+	}
+	if len(keys) == 0 {
+		return 0, false, nil
+	}
+	first, err = LogFirst(keys[0])
+	return first, err == nil, err
 }
 
 // Reach returns the last seq of an incarnation that can be read: of its own entries, or, when none of those is archived, of what it took over
@@ -83,31 +85,6 @@ func (r *Reader) Reach(ctx context.Context, incarnation string) (base.Seq, error
 	}
 	l, _, err := lineageOf(ctx, r.objects, incarnation)
 	return l.ParentSeq, err
-}
-
-// endNear looks at the objects that may reach beyond the one with the highest first seq: a leader that died before it moved the
-// pointer may have archived more than the next one so far.
-func (r *Reader) endNear(ctx context.Context, incarnation string, first base.Seq) (base.Seq, error) {
-	end := first
-	after := ""
-	if first > EntriesMax {
-		after = logPrefix(incarnation) + logName(first-EntriesMax, 0)
-	}
-	for {
-		keys, err := r.objects.List(ctx, logPrefix(incarnation), after, listLimit)
-		if err != nil {
-			return 0, fmt.Errorf("list the archive: %w", err)
-		}
-		for _, key := range keys {
-			if _, last, ok := parseLogName(key); ok {
-				end = max(end, last)
-			}
-		}
-		if len(keys) < listLimit {
-			return end, nil
-		}
-		after = keys[len(keys)-1]
-	}
 }
 
 // FindSnapshots returns the seqs and keys of an incarnation's snapshots, oldest first.
@@ -181,11 +158,11 @@ func (r *Reader) Beyond(ctx context.Context, incarnation string, head base.Seq) 
 	if head == 0 {
 		return "", 0, nil
 	}
-	keys, err := r.objects.List(ctx, logPrefix(incarnation), logPrefix(incarnation)+logName(head, math.MaxUint64), 1)
+	_, found, err := r.beginsBehind(ctx, incarnation, head)
 	if err != nil {
-		return "", 0, fmt.Errorf("list the archive: %w", err)
+		return "", 0, err
 	}
-	if len(keys) > 0 {
+	if found {
 		end, err := r.End(ctx, incarnation)
 		return incarnation, end, err
 	}

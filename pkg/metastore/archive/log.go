@@ -1,11 +1,14 @@
 package archive
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"path"
+	"strconv"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/metastore"
@@ -16,15 +19,24 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func logPrefix(incarnation string) string { return "meta/log/" + incarnation + "/" }
 
-func logName(first, last base.Seq) string {
-	return fmt.Sprintf("%016x-%016x", uint64(first), uint64(last))
+// logKey names the object that begins with an entry. The name has nothing else: so that of all who want to archive that entry, be it one after
+// another or at the same instant, the store lets one (A3).
+func logKey(incarnation string, first base.Seq) string {
+	return fmt.Sprintf("%s%016x", logPrefix(incarnation), uint64(first))
 }
 
-func parseLogName(key string) (first, last base.Seq, ok bool) {
-	var f, l uint64
-	n, err := fmt.Sscanf(path.Base(key), "%016x-%016x", &f, &l)
-	return base.Seq(f), base.Seq(l), err == nil && n == 2 && f <= l
+// LogFirst is the first seq of a log object by its key.
+func LogFirst(key string) (base.Seq, error) {
+	name := path.Base(key)
+	first, err := strconv.ParseUint(name, 16, 64)
+	if err != nil || len(name) != 16 {
+		return 0, fmt.Errorf("object %s is no archived log: %w", key, base.ErrCorrupt)
+	}
+	return base.Seq(first), nil
 }
+
+// ErrOther says that the archive has another entry than what is to be archived: there are two histories of the log.
+var ErrOther = errors.New("the archive has another entry")
 
 // Writer writes entries of one incarnation.
 type Writer struct {
@@ -38,17 +50,37 @@ func NewWriter(o Objects, incarnation string) *Writer { return &Writer{o, incarn
 // EntriesMax bounds the entries of one object, so that a reader knows how far before a seq to look for it.
 const EntriesMax = 8192
 
-// Archive stores contiguous entries, EntriesMax of them at most, as one object and returns the pointer to move there.
+// Archive stores contiguous entries, EntriesMax of them at most, as one object and returns the pointer to its end. The first one has to be the
+// first of the incarnation, or to follow the end of an object that is there. Where somebody has archived the same before, in an object that may end
+// before or behind what is given, the pointer is to the end of that one; of what lies behind the caller has to find out whether it is the log's. ErrOther
+// when it is not the same.
 func (w *Writer) Archive(ctx context.Context, entries []metastore.RawEntry) (*metalogpb.Pointer, error) {
 	entries = entries[:min(len(entries), EntriesMax)]
-	first, last := entries[0], entries[len(entries)-1]
-	value := encodeLog(w.incarnation, entries)
-	key := logPrefix(w.incarnation) + logName(first.Seq, last.Seq)
-	if err := put(ctx, w.objects, key, value); err != nil {
-		return nil, fmt.Errorf("archive entries %d to %d: %w", first.Seq, last.Seq, err)
+	key := logKey(w.incarnation, entries[0].Seq)
+	err := w.objects.PutIfAbsent(ctx, key, encodeLog(w.incarnation, entries))
+	if errors.Is(err, ErrTaken) {
+		entries, err = w.adopt(ctx, key, entries)
 	}
+	if err != nil {
+		return nil, fmt.Errorf("archive entries from seq %d on: %w", entries[0].Seq, err)
+	}
+	last := entries[len(entries)-1]
 	hash := metastore.HashOf(last.Value)
 	return &metalogpb.Pointer{Seq: uint64(last.Seq), Object: key, Hash: hash[:]}, nil
+}
+
+// adopt returns the entries of the object that is there, if it is of the same history as what was to be put.
+func (w *Writer) adopt(ctx context.Context, key string, entries []metastore.RawEntry) ([]metastore.RawEntry, error) {
+	there, err := getLog(ctx, w.objects, w.incarnation, key)
+	if err != nil {
+		return entries, fmt.Errorf("compare with what is there: %w", err)
+	}
+	for i := range min(len(there), len(entries)) {
+		if !bytes.Equal(there[i].Value, entries[i].Value) {
+			return entries, fmt.Errorf("object %s, entry %d: %w", key, entries[i].Seq, ErrOther)
+		}
+	}
+	return there, nil
 }
 
 func encodeLog(incarnation string, entries []metastore.RawEntry) []byte {
@@ -125,48 +157,70 @@ func (r *Reader) Read(ctx context.Context, incarnation string, from base.Seq, ma
 	return out[:min(len(out), int(l.ParentSeq-from)+1)], nil
 }
 
+// readOwn follows the objects from one to the next by their names: each begins where the one before ends (A3).
 func (r *Reader) readOwn(ctx context.Context, incarnation string, from base.Seq, maxBytes int) ([]metastore.RawEntry, error) {
+	entries, err := r.holding(ctx, incarnation, from)
 	var out []metastore.RawEntry
-	size := 0
-	// Names sort by first seq, and the object that holds `from` begins at most EntriesMax before it.
-	after := ""
-	if from > EntriesMax {
-		after = logPrefix(incarnation) + logName(from-EntriesMax, 0)
+	for size := 0; err == nil; {
+		for _, e := range entries {
+			if e.Seq >= from {
+				out = append(out, e)
+				size += len(e.Value)
+			}
+		}
+		if len(out) == 0 || size >= maxBytes {
+			return out, nil
+		}
+		from = out[len(out)-1].Seq + 1
+		entries, err = getLog(ctx, r.objects, incarnation, logKey(incarnation, from))
+	}
+	if errors.Is(err, base.ErrNotFound) {
+		return out, nil
+	}
+	return nil, err
+}
+
+// holding returns the entries of the object that holds a seq, or of the last one that begins before it. base.ErrNotFound when none does.
+func (r *Reader) holding(ctx context.Context, incarnation string, seq base.Seq) ([]metastore.RawEntry, error) {
+	// Whoever reads on asks for the beginning of an object.
+	entries, err := getLog(ctx, r.objects, incarnation, logKey(incarnation, seq))
+	if !errors.Is(err, base.ErrNotFound) {
+		return entries, err
+	}
+	// Names sort by first seq, and the object that holds seq begins at most EntriesMax before it.
+	after, key := "", ""
+	if seq > EntriesMax {
+		after = logKey(incarnation, seq-EntriesMax)
 	}
 	for {
 		keys, err := r.objects.List(ctx, logPrefix(incarnation), after, listLimit)
 		if err != nil {
 			return nil, fmt.Errorf("list the archive: %w", err)
 		}
-		for _, key := range keys {
-			first, last, ok := parseLogName(key)
-			if !ok || last < from {
-				continue
-			}
-			if first > from {
-				return out, nil
-			}
-			entries, err := r.object(ctx, incarnation, key)
+		for _, k := range keys {
+			first, err := LogFirst(k)
 			if err != nil {
 				return nil, err
 			}
-			for _, e := range entries[from-first:] {
-				out = append(out, e)
-				size += len(e.Value)
+			if first > seq {
+				break
 			}
-			if from = last + 1; size >= maxBytes {
-				return out, nil
-			}
+			key = k
 		}
-		if len(keys) < listLimit {
-			return out, nil
+		if len(keys) < listLimit || key != keys[len(keys)-1] {
+			break
 		}
-		after = keys[len(keys)-1]
+		after = key
 	}
+	if key == "" {
+		return nil, fmt.Errorf("entry %d of incarnation %s in the archive: %w", seq, incarnation, base.ErrNotFound)
+	}
+	return getLog(ctx, r.objects, incarnation, key)
 }
 
-func (r *Reader) object(ctx context.Context, incarnation, key string) ([]metastore.RawEntry, error) {
-	b, err := r.objects.Get(ctx, key, logObjectMax)
+// getLog reads a log object.
+func getLog(ctx context.Context, o Objects, incarnation, key string) ([]metastore.RawEntry, error) {
+	b, err := o.Get(ctx, key, logObjectMax)
 	if err != nil {
 		return nil, err
 	}
@@ -174,9 +228,8 @@ func (r *Reader) object(ctx context.Context, incarnation, key string) ([]metasto
 	if err != nil {
 		return nil, fmt.Errorf("object %s: %w", key, err)
 	}
-	first, last, _ := parseLogName(key)
-	if entries[0].Seq != first || entries[len(entries)-1].Seq != last {
-		return nil, fmt.Errorf("object %s holds entries %d to %d: %w", key, entries[0].Seq, entries[len(entries)-1].Seq, base.ErrCorrupt)
+	if key != logKey(incarnation, entries[0].Seq) {
+		return nil, fmt.Errorf("object %s holds entries from seq %d on: %w", key, entries[0].Seq, base.ErrCorrupt)
 	}
 	return entries, nil
 }

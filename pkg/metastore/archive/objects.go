@@ -41,7 +41,7 @@ const (
 	magicSnapshot = "GNOMSNP\x00"
 )
 
-// put stores an object that may be there already with the same content (A1).
+// put stores an object that may be there already, with the same content (A1).
 func put(ctx context.Context, o Objects, key string, value []byte) error {
 	err := o.PutIfAbsent(ctx, key, value)
 	if !errors.Is(err, ErrTaken) {
