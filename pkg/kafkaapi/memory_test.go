@@ -31,12 +31,12 @@ type memory struct {
 	created  int                           // topics by Forward
 	forwards []int16
 	refused  []ProduceBatch
-	hidden   map[string]bool // topics that show only after a Refresh
+	hidden   map[string]bool  // topics that show only after a Refresh
 	stale    map[string]Topic // what topics look like until a Refresh
-	poison   bool            // Read panics
-	waiters  int             // subscriptions of Changed
-	aheads   []readAhead     // calls of ReadAhead
-	cold     bool            // nothing is at hand
+	poison   bool             // Read panics
+	waiters  int              // subscriptions of Changed
+	aheads   []readAhead      // calls of ReadAhead
+	cold     bool             // nothing is at hand
 }
 
 type memoryLog struct {
