@@ -16,6 +16,10 @@ import (
 
 // campaign tries to lead: read the log to its end under the new term, settle the role, found the cluster if it is new.
 func (c *coord) campaign() {
+	if err := c.recall(); err != nil {
+		c.haltOn(err)
+		return
+	}
 	term, err := c.log.TryCampaign(c.id, "")
 	if term == nil && err == nil && c.r.w.lossy {
 		_, err = c.refresh() // a standby follows the log
@@ -40,6 +44,9 @@ func (c *coord) campaign() {
 func (c *coord) begin() error {
 	if err := c.checkArchive(); err != nil {
 		return err // before anything is served, and before an empty etcd is taken for a new cluster's
+	}
+	if err := c.recall(); err != nil {
+		return err
 	}
 	pos, err := c.refresh()
 	if err != nil {
@@ -191,6 +198,24 @@ type archiving struct {
 	archived, snapshot base.Seq
 }
 
+// put archives entries, and, where somebody has archived more of the same, finds out whether etcd has that.
+func (c *coord) put(writer *archive.Writer, entries []metastore.RawEntry) (*metalogpb.Pointer, error) {
+	pointer, err := writer.Archive(context.Background(), entries)
+	if err == nil && base.Seq(pointer.Seq) > entries[len(entries)-1].Seq {
+		there, readErr := c.log.Read(context.Background(), base.Seq(pointer.Seq), 1)
+		if readErr != nil {
+			return nil, readErr
+		}
+		if len(there) == 0 || metastore.HashOf(there[0].Value) != metastore.Hash(pointer.Hash) {
+			err = archive.ErrOther
+		}
+	}
+	if errors.Is(err, archive.ErrOther) {
+		err = fmt.Errorf("%w: %w", err, replica.ErrAhead)
+	}
+	return pointer, err
+}
+
 // archiveStep does one step of pkg/coordinator's archiver: log, snapshot, or trim.
 func (c *coord) archiveStep() {
 	ctx, w := context.Background(), c.r.w
@@ -211,7 +236,12 @@ func (c *coord) archiveStep() {
 		if err != nil || len(entries) == 0 {
 			return
 		}
-		pointer, err := a.writer.Archive(ctx, entries)
+		pointer, err := c.put(a.writer, entries)
+		if errors.Is(err, replica.ErrAhead) {
+			c.endTerm(err)
+			c.haltOn(err)
+			return
+		}
 		if err == nil && !w.chance(10) {
 			err = c.term.SetArchive(ctx, pointer)
 			a.archived = base.Seq(pointer.Seq)

@@ -17,7 +17,7 @@ import (
 	"github.com/gnomon-stream/gnomon/pkg/shadow"
 )
 
-// checker holds what clients were told and what the logs say, and compares. See the package comment for K1 to K23.
+// checker holds what clients were told and what the logs say, and compares. See the package comment for K1 to K24.
 type checker struct {
 	w       *World
 	books   map[*Region]*book
@@ -288,6 +288,7 @@ func (c *checker) final() {
 	c.missing()
 	for _, r := range []*Region{c.w.a, c.w.b} {
 		r.readAll()
+		c.archived(r)
 	}
 	for _, r := range []*Region{c.w.a, c.w.b} {
 		want, err := r.oracle.Snapshot()

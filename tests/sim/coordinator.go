@@ -37,6 +37,7 @@ type coord struct {
 	archive *archiving
 	tail    []metastore.RawEntry // applied since the replica was loaded: what a coordinator's feed has
 	was     lostLog              // that the replica followed before the present one, until it has loaded that
+	sure    confirmed            // by etcd, to this process
 	halted  bool                 // it has ended, as etcd lost what the archive has
 }
 
@@ -63,7 +64,7 @@ type flight struct {
 
 func newCoord(r *Region, i int) *coord {
 	return &coord{
-		r: r, id: fmt.Sprintf("coordinator %s%d", r.name, i), log: r.openLog(false), objects: objstore.AsObjects(r.openBucket(false)),
+		r: r, id: fmt.Sprintf("coordinator %s%d", r.name, i), log: r.openLog(false), objects: &archiveOf{Objects: objstore.AsObjects(r.openBucket(false)), r: r},
 	}
 }
 
@@ -102,7 +103,7 @@ func (c *coord) step() {
 		c.crash()
 	case c.halted && c.r.down:
 		return // until the operator starts it again
-	case w.chance(300):
+	case w.chance(300) && !c.r.loss.rests(c):
 		w.logf("%s is killed", c)
 		c.crash()
 	case w.chance(200):
@@ -211,6 +212,9 @@ func (c *coord) land() {
 		c.endTerm(err)
 		return
 	}
+	if f.value != nil && err == nil {
+		c.sure.add(c.seq.State().Incarnation(), metastore.RawEntry{Seq: f.before.Seq + 1, Value: f.value}, c.replica.Head().Seq)
+	}
 	// What the append brought is in the log now: the checker must know before anybody is told.
 	c.r.w.check.observe()
 	var settled []waiter
@@ -247,7 +251,7 @@ func (c *coord) endTerm(why error) {
 // crash is kill -9: nobody is answered.
 func (c *coord) crash() {
 	c.drop()
-	c.replica, c.tail, c.was = nil, nil, lostLog{}
+	c.replica, c.tail, c.was, c.sure = nil, nil, lostLog{}, confirmed{}
 }
 
 func (c *coord) drop() {

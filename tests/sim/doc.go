@@ -40,7 +40,8 @@
 //
 // Where a region's etcd loses its data, at any step (its coordinators die with it, or find out), pkg/recovery restores it from the bucket by
 // docs/RESTORE.md, with calls that fail, so that it breaks off and is run again. B's is lost while it is the shadow, also in the middle of a
-// failover, or once it is the primary; then the failover may be lost too, and is done again. What the log has lost is then neither there nor at another place (K1 to K17 go on from what was restored), and:
+// failover, or once it is the primary; then the failover may be lost too, and is done again. An etcd may also be set back to where its leader's
+// replica is, and the archive not beyond it, so that the leader alone knows, by what it has had confirmed. What the log has lost is then neither there nor at another place (K1 to K17 go on from what was restored), and:
 //
 //	K18 a batch that was acked and that the restored log does not have is in quarantine, with its bytes.
 //	K19 all that was archived is restored, also what a coordinator that lived archived last, and nothing else: of the incarnation that
@@ -53,6 +54,7 @@
 //	    the same topics, log starts, ends and chain heads; and it has caught up (K9). A link that was lost is made again.
 //	K23 K18 to K22 hold of a second loss too, also one before anything of the first restore was archived, or to a backup of before
 //	    that. What the first restore left behind is still in quarantine, or is back at its place.
+//	K24 the archive of each incarnation is one history, that of its log, in objects without a gap or an overlap.
 //
 // The same seed gives the same run. A failing seed replays with
 //

@@ -41,6 +41,10 @@ type loss struct {
 	slow        bool          // the link's copies take longer than all of it
 	late        bool          // nothing is archived for a while before: clients, and the image, have more than the archive
 	bare        bool          // nothing of the restored log is archived before the next loss
+	dice        *rand.Rand    // for unseen, so that the other losses stay what they were
+	unseen      bool          // etcd is set back to where neither the archive nor a replica misses anything
+	recent      *memory.Image // what it is set back to then
+	memory      *coord        // the one process that remembers what is lost then
 }
 
 // againMax is the number of steps between a restore and the next loss, at most.
@@ -66,6 +70,9 @@ func newLoss(r *Region, seed uint64) *loss {
 			l.at += lossLater
 		}
 	}
+	l.dice = rand.New(rand.NewPCG(seed, 0x756e7365+uint64(r.number)))
+	l.unseen = l.dice.IntN(3) == 0
+	l.late = l.late || l.unseen
 	return l
 }
 
@@ -161,7 +168,11 @@ func (l *loss) happen() {
 		x := r.server.Backup()
 		l.backup = &x
 	}
+	l.takeRecent()
 	if !l.mayHappen() {
+		return
+	}
+	if l.unseen && l.happenUnseen() {
 		return
 	}
 	w.check.observe()
@@ -208,6 +219,8 @@ func (l *loss) restore() {
 		Settle:      time.Nanosecond, Now: func() time.Time { return time.UnixMilli(w.now) }, Say: func(string) {}, Random: draw{w.rng},
 	})
 	switch {
+	case errors.Is(err, recovery.ErrNotLost) && l.resting() != nil:
+		w.logf("operator: nothing is missing as yet: %v", err)
 	case err == nil, errors.Is(err, recovery.ErrNotLost):
 		l.over()
 	case errors.Is(err, recovery.ErrPeerAhead) && l.failOver && w.faulty && w.plan != NoFailover:
@@ -235,7 +248,7 @@ func (l *loss) bucket() objstore.Store {
 func (l *loss) over() {
 	w, r := l.w, l.r
 	w.check.observe()
-	l.happened, r.down = false, false
+	l.happened, r.down, l.memory = false, false, nil
 	l.restores++
 	l.left--
 	w.logf("operator: region %s is restored at seq %d, epoch %d", r.name, r.head.Seq, r.oracle.Region().Epoch)
@@ -265,6 +278,8 @@ func (l *loss) next() {
 	}
 	l.timed, l.diverge, l.slow = false, false, l.rng.IntN(2) == 0
 	l.late = l.bare || !l.slow && l.rng.IntN(2) == 0
+	l.unseen, l.recent = l.dice.IntN(3) == 0 && !l.bare, nil
+	l.late = l.late || l.unseen
 }
 
 // mistaken is the incarnation that is restored by the mistake oldIncarnation, "" for the one that is to be.

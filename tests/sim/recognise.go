@@ -7,7 +7,6 @@ import (
 
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/metastore"
-	"github.com/gnomon-stream/gnomon/pkg/metastore/archive"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/replica"
 )
@@ -31,26 +30,6 @@ func (c *coord) recognise(pos metastore.Position) error {
 	return nil
 }
 
-// lostLog is what a coordinator has in memory of a log, and goes on having until it has loaded another one.
-type lostLog struct {
-	incarnation string
-	tail        []metastore.RawEntry
-}
-
-// keepTail archives what is in memory of a log that is lost: pkg/coordinator's savetail.
-func (c *coord) keepTail(l lostLog) {
-	ctx := context.Background()
-	if l.incarnation == "" || len(l.tail) == 0 {
-		return
-	}
-	end, err := archive.NewReader(c.objects).Reach(ctx, l.incarnation)
-	if err != nil || end+1 < l.tail[0].Seq || end >= l.tail[len(l.tail)-1].Seq {
-		return
-	}
-	pointer, err := archive.NewWriter(c.objects, l.incarnation).Archive(ctx, l.tail[end+1-l.tail[0].Seq:])
-	c.r.w.logf("%s archives what it has of the lost log, from seq %d to %v: %v", c, end+1, pointer.GetSeq(), err)
-}
-
 // checkArchive is what a coordinator asks before it believes its etcd.
 func (c *coord) checkArchive() error {
 	if !c.r.w.lossy || c.r.w.bug == believedEtcd && c.r == c.r.w.b {
@@ -66,8 +45,8 @@ func (c *coord) haltOn(err error) {
 		if c.replica != nil {
 			c.was = lostLog{c.replica.Incarnation(), c.tail}
 		}
-		c.keepTail(c.was)
-		c.halted = true
+		kept := c.keepTail(c.was)
+		c.halted = kept || !c.r.loss.rests(c)
 		if !c.r.down {
 			c.r.w.fail("K19: %s halts, though its etcd is sound: %v", c, err)
 		}

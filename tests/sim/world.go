@@ -50,12 +50,14 @@ const (
 	oldIncarnation     // a second restore is of the log from before the first one
 	believedEtcd       // B's coordinators believe an etcd that lost what the archive has
 	shadowFaulted      // a link takes its own region's restore for its source's
+	lagging            // a leader whose replica lags believes an etcd that has lost what it has confirmed
+	overwritten        // the store puts an archived object over one that is there
 	bugs               // how many there are
 )
 
 func (b bug) String() string {
 	return [...]string{"none", "early answers", "no poison", "no fence", "empty copies", "empty fills", "any commit", "forgotten groups", "sleep unnoticed", "early expiry", "same producer ids", "more deleted", "lost settings", "kept groups", "short restore", "restore under the same epoch", "quarantine collected",
-		"restore of an old incarnation", "etcd of the shadow believed", "link faulted by its own restore"}[b]
+		"restore of an old incarnation", "etcd of the shadow believed", "link faulted by its own restore", "confirmed entries forgotten", "archive overwritten"}[b]
 }
 
 // fences tells whether A's etcd is in reach.
@@ -198,6 +200,9 @@ func (w *World) step() {
 
 // dayOff is a day on which nothing runs: producers are forgotten after it, and offsets that nobody has used.
 func (w *World) dayOff() {
+	if w.a.loss.resting() != nil || w.b.loss.resting() != nil {
+		return
+	}
 	w.logf("all is switched off for a day")
 	for _, r := range []*Region{w.a, w.b} {
 		for _, c := range r.coordinators {
