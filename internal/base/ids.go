@@ -113,9 +113,12 @@ func (id ObjectID) Compare(o ObjectID) int {
 	return cmp.Or(cmp.Compare(id.Session, o.Session), cmp.Compare(id.Number, o.Number))
 }
 
+// DataPrefix is where segment objects lie in a bucket, below its prefix.
+const DataPrefix = "data/"
+
 // Key returns the object's key below the bucket's prefix: data/<session, 16 hex digits>/<number, 16 hex digits>.
 func (id ObjectID) Key() string {
-	return fmt.Sprintf("data/%016x/%016x", uint64(id.Session), uint64(id.Number))
+	return fmt.Sprintf(DataPrefix+"%016x/%016x", uint64(id.Session), uint64(id.Number))
 }
 
 // String gives "<session>/<number>" in hex.

@@ -308,16 +308,13 @@ func (c *Coordinator) mayFound(ctx context.Context, pos metastore.Position) erro
 	if pos.Head.Seq > 0 || c.fenced.Load() {
 		return nil
 	}
-	keys, err := c.cfg.Objects.List(ctx, dataPrefix, "", 1)
+	keys, err := c.cfg.Objects.List(ctx, base.DataPrefix, "", 1)
 	if err == nil && len(keys) > 0 {
 		err = fmt.Errorf("etcd is empty, and the bucket has records (%s) but no archive of a metalog: etcd lost its data within the first second of the cluster, and nothing can be restored; begin a new cluster with an empty bucket or prefix: %w",
 			keys[0], base.ErrCorrupt)
 	}
 	return err
 }
-
-// dataPrefix is where segments lie in the bucket: see base.ObjectID.
-const dataPrefix = "data/"
 
 // start founds a new cluster, or checks that an existing one is what was configured, and restores the groups.
 func (c *Coordinator) start(l *leader) error {

@@ -18,7 +18,7 @@ func (c *checking) list(ctx context.Context) error {
 	st := c.loaded.State
 	c.listed, c.seen = c.Now(), map[base.ObjectID]bool{}
 	n := 0
-	err := listAll(ctx, c.Bucket, dataRoot, "", func(info objstore.Info) error {
+	err := listAll(ctx, c.Bucket, base.DataPrefix, "", func(info objstore.Info) error {
 		if n++; n%(100*checkStep) == 0 {
 			c.Say(fmt.Sprintf("listing: %d objects", n))
 		}

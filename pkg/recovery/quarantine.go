@@ -135,14 +135,12 @@ func Totals(objects []HeldObject) []HeldPartition {
 	return out
 }
 
-const dataRoot = "data/"
-
-func sessionPrefix(id base.SessionID) string { return fmt.Sprintf("%s%016x/", dataRoot, uint64(id)) }
+func sessionPrefix(id base.SessionID) string { return fmt.Sprintf("%s%016x/", base.DataPrefix, uint64(id)) }
 
 // parseKey is the inverse of ObjectID.Key.
 func parseKey(key string) (base.ObjectID, bool) {
 	var session, number uint64
-	n, err := fmt.Sscanf(key, "data/%016x/%016x", &session, &number)
+	n, err := fmt.Sscanf(key, base.DataPrefix+"%016x/%016x", &session, &number)
 	id := base.ObjectID{Session: base.SessionID(session), Number: base.ObjectNumber(number)}
 	return id, err == nil && n == 2 && id.Key() == key
 }
@@ -151,17 +149,17 @@ func parseKey(key string) (base.ObjectID, bool) {
 func sessions(ctx context.Context, bucket objstore.Store, fn func(base.SessionID) error) error {
 	after := ""
 	for {
-		page, err := bucket.List(ctx, dataRoot, after, 1)
+		page, err := bucket.List(ctx, base.DataPrefix, after, 1)
 		if err != nil {
 			return fmt.Errorf("list the sessions' objects: %w", err)
 		}
 		if len(page) == 0 {
 			return nil
 		}
-		name, _, nested := strings.Cut(strings.TrimPrefix(page[0].Key, dataRoot), "/")
+		name, _, nested := strings.Cut(strings.TrimPrefix(page[0].Key, base.DataPrefix), "/")
 		after = page[0].Key
 		if nested {
-			after = dataRoot + name + "/~" // above all that begins with a digit
+			after = base.DataPrefix + name + "/~" // above all that begins with a digit
 		}
 		id, err := strconv.ParseUint(name, 16, 64)
 		if err != nil || fmt.Sprintf("%016x", id) != name {
