@@ -97,15 +97,33 @@ func (a *archiver) lookForRestore(ctx context.Context) error {
 
 // put archives entries, and returns how far the archive reaches then. It reaches further than they do when somebody else has archived more of
 // the same: what is in the archive is in etcd too, as it was confirmed, unless etcd was set back since.
+//
+// The walk: (1) A leader is paused. Its etcd is lost, and restored in place as another incarnation, whose entries the replica follows. (2) The
+// leader goes on, and does not know yet that it was deposed. It must not archive them as entries of its own incarnation.
 func (a *archiver) put(ctx context.Context, entries []metastore.RawEntry) (*metalogpb.Pointer, error) {
+	if err := a.sameLog(ctx); err != nil {
+		return nil, err
+	}
 	pointer, err := a.writer.Archive(ctx, entries)
 	if err == nil && base.Seq(pointer.Seq) > entries[len(entries)-1].Seq {
 		err = a.inEtcd(ctx, pointer)
 	}
-	if errors.Is(err, archive.ErrOther) {
+	switch {
+	case errors.Is(err, archive.ErrOther):
 		err = fmt.Errorf("%w than etcd, which was set back to a backup; %w: %w", err, replica.ErrAhead, base.ErrCorrupt)
+	case errors.Is(err, base.ErrCorrupt):
+		err = fmt.Errorf("%w; get that object back by the bucket's versions, or remove it: etcd has what it held", err)
 	}
 	return pointer, err
+}
+
+// sameLog finds out whether the log is still that of this term.
+func (a *archiver) sameLog(ctx context.Context) error {
+	pos, err := a.c.cfg.Log.Position(ctx)
+	if err == nil && pos.Incarnation != a.incarnation {
+		err = fmt.Errorf("the metalog was restored as incarnation %q: %w", pos.Incarnation, metastore.ErrDeposed)
+	}
+	return err
 }
 
 // inEtcd finds out whether etcd has the entry that a pointer is to.
@@ -118,6 +136,9 @@ func (a *archiver) inEtcd(ctx context.Context, pointer *metalogpb.Pointer) error
 		if hash := metastore.HashOf(there[0].Value); bytes.Equal(hash[:], pointer.Hash) {
 			return nil
 		}
+	}
+	if err := a.sameLog(ctx); err != nil {
+		return err
 	}
 	return fmt.Errorf("object %s, entry %d: %w", pointer.Object, pointer.Seq, archive.ErrOther)
 }

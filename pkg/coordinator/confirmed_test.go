@@ -100,7 +100,7 @@ func TestArchiveOfSomebodyElse(t *testing.T) {
 			if _, err := writer.Archive(ctx, x.there); err != nil {
 				t.Fatal(err)
 			}
-			a := &archiver{c: &Coordinator{cfg: Config{Log: metalog}}, writer: writer}
+			a := &archiver{c: &Coordinator{cfg: Config{Log: metalog}}, incarnation: cl.position().Incarnation, writer: writer}
 			for given := log[:2]; len(given) > 0 && err == nil; { // at first, what the leader has applied of it
 				var p *metalogpb.Pointer
 				if p, err = a.put(ctx, given); err == nil {
@@ -115,6 +115,37 @@ func TestArchiveOfSomebodyElse(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The walk of put: what is another incarnation's is not archived as entries of the term's own.
+func TestArchiveOfAnotherIncarnation(t *testing.T) {
+	cl := newCluster(t)
+	metalog := cl.server.Open(nil)
+	if _, err := metalog.Campaign(t.Context(), "one", ""); err != nil {
+		t.Fatal(err)
+	}
+	objects := objstore.AsObjects(cl.bucket)
+	a := &archiver{c: &Coordinator{cfg: Config{Log: metalog}}, incarnation: "before", writer: archive.NewWriter(objects, "before")}
+	_, err := a.put(t.Context(), chain(t, metastore.Head{}, 2))
+	if end, endErr := archive.NewReader(objects).End(t.Context(), "before"); !errors.Is(err, metastore.ErrDeposed) || end != 0 || endErr != nil {
+		t.Fatalf("%v; the archive ends at %d, %v", err, end, endErr)
+	}
+}
+
+// A damaged object of the archive's keeps nobody from leading a sound etcd: it is read by who needs it.
+func TestTakeoverWithADamagedArchive(t *testing.T) {
+	cl := newCluster(t)
+	one := cl.lead("one")
+	two := cl.start("two", nil)
+	one.retried("create x", func() error { return one.emit(created("x")) })
+	one.until("archives all", func() bool { p := cl.position(); return p.Archive != nil && p.Archive.Seq == uint64(p.Head.Seq) })
+	two.endOf("x")
+	key := cl.position().Archive.Object
+	one.end()
+	if err := errors.Join(cl.bucket.Delete(t.Context(), key), cl.bucket.Put(t.Context(), key, objstore.Payload{[]byte("damaged")})); err != nil {
+		t.Fatal(err)
+	}
+	two.until("leads", two.Leading)
 }
 
 // Nor does a coordinator that lost its etcd add what it remembers to an archive that somebody has continued otherwise.

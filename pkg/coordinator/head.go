@@ -38,7 +38,8 @@ func (h *sharedHead) get(ctx context.Context) (metastore.Point, error) {
 	}
 	h.mu.Unlock()
 	if lead {
-		h.serve(ctx)
+		// Not by whoever asks: it would serve others for as long as any come, and wait for longer than it wants to.
+		go h.serve(context.WithoutCancel(ctx))
 	}
 	select {
 	case <-ask.done:
@@ -48,11 +49,8 @@ func (h *sharedHead) get(ctx context.Context) (metastore.Point, error) {
 	}
 }
 
-// serve runs one request for everybody who asked before it began, then hands over to a waiter's goroutine by answering
-// whoever came meanwhile too.
+// serve runs one request for everybody who asked before it began, and then for whoever came meanwhile, until nobody does.
 func (h *sharedHead) serve(ctx context.Context) {
-	// The caller that leads asks for others too: its own end must not fail them.
-	ctx = context.WithoutCancel(ctx)
 	for {
 		h.mu.Lock()
 		ask := h.next

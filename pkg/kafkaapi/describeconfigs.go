@@ -27,7 +27,11 @@ func describeConfigs(ctx context.Context, q *request) answer {
 	req := q.body.(*kmsg.DescribeConfigsRequest)
 	resp := req.ResponseKind().(*kmsg.DescribeConfigsResponse)
 	look := q.lookup(ctx)
-	look.fresh()
+	if slices.ContainsFunc(req.Resources, func(r kmsg.DescribeConfigsRequestResource) bool {
+		return r.ResourceType == kmsg.ConfigResourceTypeTopic
+	}) {
+		look.fresh()
+	}
 	for i := range req.Resources {
 		r := &req.Resources[i]
 		out := kmsg.NewDescribeConfigsResponseResource()

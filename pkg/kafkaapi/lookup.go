@@ -24,10 +24,12 @@ func (q *request) lookup(ctx context.Context) *lookup {
 }
 
 // refresh brings the view to the head of the log, once.
-func (l *lookup) refresh() error {
+func (l *lookup) refresh() error { return l.refreshBy(l.ctx) }
+
+func (l *lookup) refreshBy(ctx context.Context) error {
 	if !l.refreshed {
 		l.refreshed = true
-		if err := l.catalog.Refresh(l.ctx); err != nil {
+		if err := l.catalog.Refresh(ctx); err != nil {
 			l.err = fmt.Errorf("reach the head of the metalog: %w", err)
 		}
 	}
@@ -35,15 +37,15 @@ func (l *lookup) refresh() error {
 }
 
 // freshMax bounds what an answer about topics waits for the head of the log. A region that takes no changes, as its etcd or its
-// coordinators are away, still tells clients where to read.
+// coordinators are away, still tells clients where to read; what it does not know it says that it cannot tell.
 const freshMax = 500 * time.Millisecond
 
-// fresh brings the view to the head of the log if that is to be had soon. What has been created, changed or deleted through any agent is
+// fresh brings the view to the head of the log, once, if that is to be had soon. What has been created, changed or deleted through any agent is
 // seen through each, whoever asks after the answer to the change. Kafka's brokers are only eventually that far.
 func (l *lookup) fresh() {
 	ctx, cancel := context.WithTimeout(l.ctx, freshMax)
 	defer cancel()
-	l.refreshed = l.catalog.Refresh(ctx) == nil
+	_ = l.refreshBy(ctx) // who asks for what is not known gets the error
 }
 
 // byName finds a topic. UNKNOWN_TOPIC_OR_PARTITION, or what kept the view from knowing.

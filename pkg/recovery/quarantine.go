@@ -135,7 +135,9 @@ func Totals(objects []HeldObject) []HeldPartition {
 	return out
 }
 
-func sessionPrefix(id base.SessionID) string { return fmt.Sprintf("%s%016x/", base.DataPrefix, uint64(id)) }
+func sessionPrefix(id base.SessionID) string {
+	return fmt.Sprintf("%s%016x/", base.DataPrefix, uint64(id))
+}
 
 // parseKey is the inverse of ObjectID.Key.
 func parseKey(key string) (base.ObjectID, bool) {

@@ -156,10 +156,14 @@ func (c *Client) any(ctx context.Context, what string, ask func(ctx context.Cont
 			return nil
 		}
 		failures = append(failures, fmt.Errorf("%s: %w", p.url, err))
+		// Who has no more time leaves the next one to whoever asks next: else a coordinator that is well and has no etcd would be
+		// asked first for ever, by those that wait for less than it takes to say so.
+		if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			c.avoid(p)
+		}
 		if ctx.Err() != nil {
 			break
 		}
-		c.avoid(p)
 	}
 	return fmt.Errorf("%s: no coordinator answers: %w: %w", what, base.ErrUnavailable, errors.Join(failures...))
 }

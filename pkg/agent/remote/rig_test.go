@@ -37,8 +37,9 @@ type stub struct {
 	commit  func(*coordinatorpb.CommitRequest) (*coordinatorpb.CommitResponse, error) // an error breaks the stream off
 	numbers []uint64                                                                  // of the commits that came
 	head    uint64
-	name    string // of the incarnation; empty means i, and that Head does not tell it
-	entries uint64 // that Follow gives
+	silent  time.Duration // how long Head takes without one
+	name    string        // of the incarnation; empty means i, and that Head does not tell it
+	entries uint64        // that Follow gives
 	follows int
 	lists   chan *coordinatorpb.WatchResponse
 }
@@ -123,6 +124,7 @@ func (s *stub) Head(context.Context, *connect.Request[coordinatorpb.HeadRequest]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.head == 0 {
+		time.Sleep(s.silent)
 		return nil, rpcfault.Connect(base.ErrUnavailable)
 	}
 	return connect.NewResponse(&coordinatorpb.HeadResponse{Seq: s.head, Incarnation: s.name}), nil

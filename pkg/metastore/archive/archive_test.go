@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
@@ -142,6 +143,24 @@ func TestObjectsAreBounded(t *testing.T) {
 		if end := b.read(from, 1<<30); end != 3*archive.EntriesMax {
 			t.Fatalf("read from %d: ends at %d", from, end)
 		}
+	}
+}
+
+// What is archived can be read: an object holds 32 MiB of entries at most, or one entry.
+func TestObjectsAreBoundedInBytes(t *testing.T) {
+	b := newBucket(t)
+	all := make([]metastore.RawEntry, 5)
+	for i := range all {
+		all[i] = metastore.RawEntry{Seq: base.Seq(i + 1), Value: make([]byte, []int{20 << 20, 12 << 20, 1, 33 << 20, 1}[i])}
+	}
+	var ends []uint64
+	for done := 0; done < len(all); {
+		p := b.archive(all[done:])
+		ends, done = append(ends, p.Seq), int(p.Seq)
+	}
+	got, err := archive.NewReader(b).Read(t.Context(), incarnation, 1, 1<<30)
+	if err != nil || len(got) != len(all) || !slices.Equal(ends, []uint64{2, 3, 4, 5}) {
+		t.Fatalf("objects end at %v; %d entries are read: %v", ends, len(got), err)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/gnomon-stream/gnomon/internal/base"
+	"github.com/gnomon-stream/gnomon/pkg/metastore"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 )
 
@@ -139,11 +140,11 @@ func (k known) Get(ctx context.Context, key string, limit int64) ([]byte, error)
 	return k.Objects.Get(ctx, key, limit)
 }
 
-// Beyond looks for what a bucket knows of a log that etcd, with its head at that seq of that incarnation, does not: entries, or a
-// restore. It returns the incarnation and the seq up to which there are entries; "" when there is nothing.
-func (r *Reader) Beyond(ctx context.Context, incarnation string, head base.Seq) (string, base.Seq, error) {
-	children, err := Children(ctx, r.objects, incarnation)
-	if head == 0 {
+// Beyond looks for what a bucket knows of a log that etcd, at a position, does not: entries, or a restore. It returns the incarnation and
+// the seq up to which there are entries; "" when there is nothing.
+func (r *Reader) Beyond(ctx context.Context, at metastore.Position) (string, base.Seq, error) {
+	children, err := Children(ctx, r.objects, at.Incarnation)
+	if at.Head.Seq == 0 {
 		children, err = r.Incarnations(ctx)
 	}
 	if err != nil {
@@ -155,20 +156,17 @@ func (r *Reader) Beyond(ctx context.Context, incarnation string, head base.Seq) 
 			return children[i], end, err
 		}
 	}
-	if head == 0 {
+	if at.Head.Seq == 0 {
 		return "", 0, nil
 	}
-	_, found, err := r.beginsBehind(ctx, incarnation, head)
-	if err != nil {
+	// The pointer is to the end of an object. What begins behind it is what etcd has lost, or of a leader that did not live to move the pointer.
+	pointer := base.Seq(at.Archive.GetSeq())
+	if _, found, err := r.beginsBehind(ctx, at.Incarnation, pointer); err != nil || !found && pointer <= at.Head.Seq {
 		return "", 0, err
 	}
-	if found {
-		end, err := r.End(ctx, incarnation)
-		return incarnation, end, err
-	}
-	more, err := r.readOwn(ctx, incarnation, head+1, 1) // an object that begins at or below the head may reach beyond it
-	if err != nil || len(more) == 0 {
+	end, err := r.End(ctx, at.Incarnation)
+	if err != nil || end <= at.Head.Seq {
 		return "", 0, err
 	}
-	return incarnation, more[len(more)-1].Seq, nil
+	return at.Incarnation, end, nil
 }

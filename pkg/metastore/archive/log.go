@@ -50,12 +50,15 @@ func NewWriter(o Objects, incarnation string) *Writer { return &Writer{o, incarn
 // EntriesMax bounds the entries of one object, so that a reader knows how far before a seq to look for it.
 const EntriesMax = 8192
 
-// Archive stores contiguous entries, EntriesMax of them at most, as one object and returns the pointer to its end. The first one has to be the
+// entriesBytesMax bounds the bytes of one object's entries, unless it is one entry: what is written must be read (logObjectMax).
+const entriesBytesMax = 32 << 20
+
+// Archive stores contiguous entries, as many as one object may hold, as one object and returns the pointer to its end. The first one has to be the
 // first of the incarnation, or to follow the end of an object that is there. Where somebody has archived the same before, in an object that may end
 // before or behind what is given, the pointer is to the end of that one; of what lies behind the caller has to find out whether it is the log's. ErrOther
 // when it is not the same.
 func (w *Writer) Archive(ctx context.Context, entries []metastore.RawEntry) (*metalogpb.Pointer, error) {
-	entries = entries[:min(len(entries), EntriesMax)]
+	entries = fitting(entries)
 	key := logKey(w.incarnation, entries[0].Seq)
 	err := w.objects.PutIfAbsent(ctx, key, encodeLog(w.incarnation, entries))
 	if errors.Is(err, ErrTaken) {
@@ -67,6 +70,16 @@ func (w *Writer) Archive(ctx context.Context, entries []metastore.RawEntry) (*me
 	last := entries[len(entries)-1]
 	hash := metastore.HashOf(last.Value)
 	return &metalogpb.Pointer{Seq: uint64(last.Seq), Object: key, Hash: hash[:]}, nil
+}
+
+// fitting is as many entries as one object may hold.
+func fitting(entries []metastore.RawEntry) []metastore.RawEntry {
+	n, size := 1, len(entries[0].Value)
+	for n < min(len(entries), EntriesMax) && size+len(entries[n].Value) <= entriesBytesMax {
+		size += len(entries[n].Value)
+		n++
+	}
+	return entries[:n]
 }
 
 // adopt returns the entries of the object that is there, if it is of the same history as what was to be put.

@@ -10,6 +10,7 @@ import (
 	"github.com/gnomon-stream/gnomon/internal/base"
 	"github.com/gnomon-stream/gnomon/pkg/metastore"
 	"github.com/gnomon-stream/gnomon/pkg/metastore/archive"
+	"github.com/gnomon-stream/gnomon/pkg/metastore/metalogpb"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/fault"
 	"github.com/gnomon-stream/gnomon/pkg/objlog/objstore/memory"
@@ -146,4 +147,29 @@ func objects(t *testing.T, b *bucket, end int) (n int) {
 		from += len(all)
 	}
 	return n
+}
+
+// What lies beyond etcd's head is found wherever the pointer is; what lies below the pointer is not read for it.
+func TestBeyond(t *testing.T) {
+	b := newBucket(t)
+	for from := 1; from < 30; from += 10 {
+		b.archive(entries(from, 10))
+	}
+	last := b.list()[2]
+	for _, x := range []struct {
+		pointer, head, want base.Seq
+		damaged             bool
+	}{{20, 20, 30, false}, {20, 25, 30, false}, {30, 25, 30, false}, {0, 25, 30, false}, {20, 30, 0, false}, {30, 30, 0, false}, {30, 35, 0, false}, {30, 30, 0, true}} {
+		if x.damaged {
+			b.replace(last, []byte("damaged"))
+		}
+		at := metastore.Position{Incarnation: incarnation, Head: metastore.Head{Seq: x.head}, Archive: &metalogpb.Pointer{Seq: uint64(x.pointer)}}
+		if name, end, err := archive.NewReader(b).Beyond(t.Context(), at); err != nil || end != x.want || (name != "") != (end > 0) {
+			t.Errorf("pointer at %d, head at %d: %q, %d, %v, want %d", x.pointer, x.head, name, end, err, x.want)
+		}
+	}
+	at := metastore.Position{Incarnation: incarnation, Head: metastore.Head{Seq: 30}, Archive: &metalogpb.Pointer{Seq: 20}}
+	if _, _, err := archive.NewReader(b).Beyond(t.Context(), at); !errors.Is(err, base.ErrCorrupt) {
+		t.Errorf("a damaged object behind the pointer: %v", err)
+	}
 }

@@ -22,7 +22,7 @@ func CheckArchive(ctx context.Context, source Source, objects archive.Objects) e
 	if err != nil {
 		return err
 	}
-	incarnation, end, err := archive.NewReader(objects).Beyond(ctx, before.Incarnation, before.Head.Seq)
+	incarnation, end, err := archive.NewReader(objects).Beyond(ctx, before)
 	if err != nil || incarnation == "" {
 		return err
 	}
