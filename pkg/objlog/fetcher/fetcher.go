@@ -195,6 +195,9 @@ func (f *Fetcher) carryOut(ctx context.Context, r *Request, l *load) (b *block, 
 			return b, nil
 		}
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, err // it may have ended while the reader waited for room: not a buffer for nobody
+	}
 	f.metrics.misses.Inc()
 	data := make([]byte, r.Length)
 	if err := f.store.GetRange(ctx, r.Object.Key(), r.Position, data); err != nil {

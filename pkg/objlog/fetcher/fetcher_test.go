@@ -237,6 +237,21 @@ func TestSingleFlight(t *testing.T) {
 	})
 }
 
+// A reader that ended while it waited for room neither asks the store nor makes a buffer: of hundreds that hang up at once each would make one.
+func TestNothingIsReadForNobody(t *testing.T) {
+	w := newWorld(t, 1<<20, fault.Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _, lease, err := w.f.Read(ctx, span(nil))
+	if !errors.Is(err, context.Canceled) || w.gets() != 0 || w.f.cache.size() != 0 {
+		t.Fatalf("%v; %d reads of the store, %d bytes held", err, w.gets(), w.f.cache.size())
+	}
+	lease.Release()
+	if got := w.offsets(span(nil)); len(got) == 0 || w.gets() != 1 {
+		t.Errorf("offsets %v, %d reads of the store", got, w.gets())
+	}
+}
+
 func TestErrorsAreNotCached(t *testing.T) {
 	fail := true
 	w := newWorld(t, 0, fault.Options{Hook: func(op objstore.Op, _ string, _ fault.Phase) error {
