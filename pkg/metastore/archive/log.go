@@ -30,7 +30,7 @@ func LogFirst(key string) (base.Seq, error) {
 	name := path.Base(key)
 	first, err := strconv.ParseUint(name, 16, 64)
 	if err != nil || len(name) != 16 {
-		return 0, fmt.Errorf("object %s is no archived log: %w", key, base.ErrCorrupt)
+		return 0, fmt.Errorf("object %s is not named as archived entries are: it is of an earlier build, or no archived log: %w", key, base.ErrCorrupt)
 	}
 	return base.Seq(first), nil
 }
