@@ -15,7 +15,7 @@ import (
 // The walk: (1) A leader has had entry 60 confirmed, and acked it. Every replica is at entry 25, as their watches of an etcd that was
 // started again have not begun yet. (2) etcd is set back to entry 25. To the replicas nothing is missing, and the archive reaches no
 // further. (3) The leader's next append fails, and its term ends. Without its memory it would lead the log on from 25: sessions,
-// producer ids and offsets would be given out again, and the archive would get two histories.
+// producer ids and offsets would be given out again, and of the two histories the archive would get the one that came first.
 type confirmed struct {
 	mu          sync.Mutex
 	incarnation string
